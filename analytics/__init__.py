@@ -1,0 +1,1 @@
+"""Analytics over the archive: event processing, forecasting, maintenance, anomaly detection."""

@@ -1,0 +1,1 @@
+"""The archiver: from a source to disk to a query, losing nothing."""

@@ -1,0 +1,1 @@
+"""Where samples are stored, one folder each; they never import each other."""

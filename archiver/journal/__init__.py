@@ -1,0 +1,1 @@
+"""The durable queue between intake and lanes."""

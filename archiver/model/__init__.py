@@ -1,0 +1,43 @@
+"""The values everything else is made of: frozen, and importing the standard library, numpy and pyarrow only."""
+
+from archiver.model.batch import SampleBatch, schema_of
+from archiver.model.element import ElementVersion, Metadata
+from archiver.model.errors import (
+    BackpressureError,
+    ConfigurationError,
+    ForebayError,
+    InvalidInputError,
+    NotFoundError,
+    PermanentError,
+    TransientError,
+    UnsupportedError,
+)
+from archiver.model.group import ArchiveGroup
+from archiver.model.kind import Kind
+from archiver.model.smoothing import Smoothing, SmoothingKind
+from archiver.model.status import Status
+from archiver.model.time import Interval, format_time, parse_duration, parse_time
+
+__all__ = [
+    "ArchiveGroup",
+    "BackpressureError",
+    "ConfigurationError",
+    "ElementVersion",
+    "ForebayError",
+    "Interval",
+    "InvalidInputError",
+    "Kind",
+    "Metadata",
+    "NotFoundError",
+    "PermanentError",
+    "SampleBatch",
+    "Smoothing",
+    "SmoothingKind",
+    "Status",
+    "TransientError",
+    "UnsupportedError",
+    "format_time",
+    "parse_duration",
+    "parse_time",
+    "schema_of",
+]

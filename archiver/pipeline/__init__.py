@@ -1,0 +1,1 @@
+"""From the intake to the backends: validate, journal, route, smooth, write, account."""

@@ -1,0 +1,311 @@
+"""What the core asks of a backend, a journal and a source; each a small Protocol, each found by entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from archiver.model import ArchiveGroup, Interval, Kind, SampleBatch
+from archiver.model.kind import VALUE_KINDS
+
+
+class Options(BaseModel):
+    """Base of what a plug-in takes from its table of the configuration; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a journal.
+
+    Parameters
+    ----------
+    stream : str
+        Identity of the journal (or of one partition of it): a backend keeps one offset per stream.
+    offset : int
+        The last entry that is covered.
+    """
+
+    stream: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class BackendLimits:
+    """What a backend can hold.
+
+    Parameters
+    ----------
+    resolution_ns : int
+        Smallest difference between two source times that it keeps.
+    kinds : frozenset of Kind
+        Kinds of values it stores; samples of others are dead-lettered by the lane.
+    largest_batch : int
+        Most samples it takes in one write.
+    """
+
+    resolution_ns: int = 1
+    kinds: frozenset[Kind] = frozenset(VALUE_KINDS) | {Kind.NONE}
+    largest_batch: int = 4_000_000
+
+
+@dataclass(frozen=True)
+class WriteReceipt:
+    """What became of the samples of one write.
+
+    Parameters
+    ----------
+    position : Position or None
+        The position that is now stored with the data.
+    duplicate : mapping of group to ndarray of bool
+        Per sample *of the batch as given*: True where it was known already and not stored again.
+    repeated : bool
+        The whole write was done before (its position was there); nothing was written now.
+    """
+
+    position: Position | None
+    duplicate: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    repeated: bool = False
+
+    @property
+    def duplicates(self) -> int:
+        """Number of samples that were known already."""
+        return sum(int(mask.sum()) for mask in self.duplicate.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a backend holds of one group: first and last source time (ns) and number of samples."""
+
+    group: str
+    first: int
+    last: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A time unit of one group in one backend; `bytes` is 0 where the backend cannot tell."""
+
+    group: str
+    interval: Interval
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class BackendContext:
+    """What a backend is told by its surroundings.
+
+    Parameters
+    ----------
+    name : str
+        As in the configuration.
+    directory : Path
+        The data directory of the archive; relative paths in options are relative to it. A backend that keeps
+        files without being told where uses ``directory / name``.
+    groups : mapping of name to ArchiveGroup
+        The archive groups that this backend stores; it may be asked to write a group that is not in there
+        (one that was taken out of the configuration), and then uses the defaults.
+    """
+
+    name: str
+    directory: Path
+    groups: Mapping[str, ArchiveGroup] = field(default_factory=dict)
+
+    def group(self, name: str) -> ArchiveGroup:
+        """Return a group, or one with default settings under that name."""
+        return self.groups.get(name) or ArchiveGroup(name, ("*",), (self.name,))
+
+
+BeforeCommit = Callable[[WriteReceipt], None]
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A place where samples are stored: verbs only. Numeric bounds are in `limits`.
+
+    Constructed as ``Class(context, options)`` with `options` an instance of the class' `Options`; does nothing
+    before `open`. Methods are called from several threads: one writer (the lane), any number of readers.
+    Errors of the driver leave a backend as `TransientError` or `PermanentError`, nothing else.
+    """
+
+    Options: ClassVar[type[Options]]
+    name: str
+    limits: BackendLimits
+
+    def open(self) -> None:
+        """Connect or create; recover what a crash left behind. Raises `TransientError` when unreachable."""
+
+    def close(self) -> None:
+        """Let go of everything; `open` may be called again."""
+
+    def position(self, stream: str) -> Position | None:
+        """Return the position stored with the data for this stream, None when there is none."""
+
+    def write(
+        self,
+        parts: Mapping[str, SampleBatch],
+        position: Position | None = None,
+        before_commit: BeforeCommit | None = None,
+    ) -> WriteReceipt:
+        """Store samples, by group, and the position, in one transaction; return when both are durable.
+
+        Samples that are known already (`archiver.model.identity`) are skipped and reported, corrections are
+        stored as versions. A position at or before the stored one of its stream means that this write was
+        done: nothing is written and the receipt says `repeated`. With ``position=None`` samples are stored
+        and no position changes (back-fill). `before_commit` is called once with the receipt, after the
+        outcome of every sample is known and just before the commit; if it raises, nothing is stored.
+
+        Raises
+        ------
+        TransientError
+            Nothing (or all, after a lost reply) was stored; the same call may be repeated.
+        PermanentError
+            Nothing was stored, and a sample in there is the reason.
+        """
+
+    def read(
+        self,
+        elements: Sequence[str],
+        interval: Interval,
+        *,
+        groups: Sequence[str] | None = None,
+        as_of: int | None = None,
+        versions: bool = False,
+    ) -> Iterator[SampleBatch]:
+        """Yield the samples of some elements in an interval, in order of element name, source time, sequence.
+
+        Parameters
+        ----------
+        groups : sequence of str, optional
+            Only from these groups; from all when left out, a sample held by several given once.
+        as_of : int, optional
+            Only what had been received before or at this time (ns): the versions known then.
+        versions : bool
+            All versions of a sample, oldest first, instead of the valid one.
+        """
+
+    def last_before(
+        self,
+        elements: Sequence[str],
+        time: int,
+        *,
+        groups: Sequence[str] | None = None,
+        as_of: int | None = None,
+    ) -> SampleBatch:
+        """Return, per element that has one, the valid sample with the greatest source time before `time` (ns)."""
+
+    def elements(self) -> list[str]:
+        """Return the names of all elements that have a sample here, sorted."""
+
+    def coverage(self) -> list[Coverage]:
+        """Return what is held, an entry per group that has samples."""
+
+
+@runtime_checkable
+class SupportsSegments(Protocol):
+    """A backend that can list and drop whole segments."""
+
+    def segments(self, group: str) -> list[Segment]:
+        """Return the segments of a group, oldest first."""
+
+    def drop_before(self, group: str, time: int) -> list[Segment]:
+        """Drop the segments of a group that end at or before `time` (ns); return what was dropped."""
+
+
+@runtime_checkable
+class SupportsCompaction(Protocol):
+    """A backend that can rewrite its files to fewer, better sorted ones; harmless at any time, also to crash in."""
+
+    def compact(self) -> int:
+        """Compact what is worth it; return the number of files (or parts) replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One appended batch: its offset, and the samples with their receive time."""
+
+    offset: int
+    batch: SampleBatch
+
+
+@dataclass(frozen=True, slots=True)
+class JournalState:
+    """How full a journal is: entries, samples and bytes kept, first and last offset, oldest receive time (ns)."""
+
+    entries: int
+    rows: int
+    bytes: int
+    first: int
+    last: int
+    oldest: int | None
+
+
+@runtime_checkable
+class Journal(Protocol):
+    """The only queue: what is in here durably is acknowledged, and lanes read it at their own pace.
+
+    Constructed as ``Class(directory, options)``.
+    """
+
+    Options: ClassVar[type[Options]]
+
+    @property
+    def stream(self) -> str:
+        """Identity of this journal; a new one for a new journal, kept over restarts."""
+
+    def open(self) -> None:
+        """Open or create."""
+
+    def close(self) -> None:
+        """Commit what was appended and let go."""
+
+    def append(self, batch: SampleBatch, account: bytes = b"") -> Future[int]:
+        """Queue a batch and what the intake refused of it (`account`, opaque); the future gives the offset.
+
+        The future is done when the batch is durable. It raises `BackpressureError` when the journal is full or
+        the disk is, and then nothing of the batch is in the journal. An empty batch with an account takes an
+        offset as well.
+        """
+
+    def read(self, after: int, rows: int) -> list[JournalEntry]:
+        """Return entries after an offset, in order: at least one if there is any, until `rows` samples are reached."""
+
+    def accounts(self, after: int) -> list[tuple[int, bytes]]:
+        """Return the non-empty accounts after an offset, with their offsets."""
+
+    def wait(self, after: int, timeout_s: float) -> bool:
+        """Wait until there is an entry after an offset; return whether there is."""
+
+    def trim(self, through: int) -> None:
+        """Forget entries up to and including an offset."""
+
+    def state(self) -> JournalState:
+        """Return how full it is."""
+
+
+Push = Callable[[SampleBatch], Awaitable[Any]]
+"""What a source calls with each batch; it returns when the batch is durable, and raises as the intake does."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where samples come from. Constructed as ``Class(name, options)``."""
+
+    Options: ClassVar[type[Options]]
+    name: str
+
+    async def run(self, push: Push) -> None:
+        """Push batches until cancelled, or until there are no more.
+
+        On `BackpressureError` the source waits and pushes the same batch again; it loses nothing that it holds.
+        """

@@ -1,0 +1,1 @@
+"""What was archived, read back: plan, merge, aggregate, format."""

@@ -1,0 +1,1 @@
+"""Which samples are worth keeping: pure kernels over columns."""

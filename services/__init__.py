@@ -1,0 +1,1 @@
+"""The platform over HTTP: one folder per service."""

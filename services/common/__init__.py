@@ -1,0 +1,1 @@
+"""What all services share: settings, problem details, content negotiation."""
