@@ -76,6 +76,25 @@ def newest_versions(batch: SampleBatch, as_of: int | None = None) -> SampleBatch
     return batch.filter(last)
 
 
+def distinct(batch: SampleBatch) -> SampleBatch:
+    """Return every row once, sorted: what several groups or backends hold of one sample is one row.
+
+    Rows are the same when identity, receive time and content are.
+    """
+    batch = batch.sorted()
+    same = _same_identity(batch)
+    if not same.any():
+        return batch
+    content = content_codes(batch)
+    order = np.lexsort((content, batch.receive_time, batch.sequence, batch.source_time, batch.codes))
+    same[1:] &= (batch.receive_time[order][1:] == batch.receive_time[order][:-1]) & (
+        content[order][1:] == content[order][:-1]
+    )
+    repeated = np.zeros(batch.num_rows, bool)
+    repeated[order[same]] = True
+    return batch.filter(~repeated)
+
+
 def duplicates(incoming: SampleBatch, existing: SampleBatch) -> Mask:
     """Return which incoming samples are known already, in `existing` or earlier in `incoming` itself.
 
