@@ -18,7 +18,6 @@ from archiver.ports import (
     BackendLimits,
     BeforeCommit,
     Coverage,
-    Options,
     Position,
     Segment,
     WriteReceipt,
