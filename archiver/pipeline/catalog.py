@@ -1,0 +1,184 @@
+"""Which elements there are, what is known of each, and how that changed."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archiver.model import ElementVersion, InvalidInputError, Kind, Metadata, NotFoundError
+from archiver.model.time import MAX_TIME, MIN_TIME, now
+from archiver.pipeline.store import Store
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS element_version (
+    element_id INTEGER NOT NULL, name TEXT NOT NULL, valid_from INTEGER NOT NULL, metadata TEXT NOT NULL,
+    PRIMARY KEY (element_id, valid_from)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS element_version_name ON element_version (name);
+"""
+
+
+class Catalog:
+    """Elements and their metadata, with history, in the archive's database and in memory.
+
+    An element keeps its id for ever; a rename or a changed unit or type is a new version from an instant on, and
+    the samples stay under the name that they were received with (see `names`).
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.RLock()
+        store.create(_TABLES)
+        self._versions: dict[int, list[ElementVersion]] = {}
+        self._current: dict[str, ElementVersion] = {}
+        self._kinds: dict[str, int] = {}
+        self._alias: dict[str, str] = {}
+        with store.transaction() as connection:
+            query = "SELECT element_id, name, valid_from, metadata FROM element_version ORDER BY element_id, valid_from"
+            for row in connection.execute(query):
+                self._remember(ElementVersion(row[0], row[1], row[2], _parse(row[3])))
+
+    # -- looking --------------------------------------------------------------------------------------
+
+    def kinds(self, names: Sequence[str]) -> NDArray[np.int16]:
+        """Return the kind of each name, int16; -1 for an unknown element."""
+        get = self._kinds.get
+        return np.fromiter((get(name, -1) for name in names), np.int16, len(names))
+
+    def elements(self) -> list[ElementVersion]:
+        """Return the current version of every element, by name."""
+        with self._lock:
+            return [self._current[name] for name in sorted(self._current)]
+
+    def get(self, name: str) -> ElementVersion:
+        """Return the current version of an element, found by its name or an alias.
+
+        Raises
+        ------
+        NotFoundError
+        """
+        with self._lock:
+            version = self._current.get(name) or self._current.get(self._alias.get(name, ""))
+        if version is None:
+            raise NotFoundError(f"there is no element {name!r}")
+        return version
+
+    def history(self, name: str) -> list[ElementVersion]:
+        """Return all versions of an element, oldest first."""
+        return list(self._versions[self.get(name).element_id])
+
+    def names(self, name: str) -> dict[str, tuple[int, int]]:
+        """Return the names an element had or has: name -> [start, end) in ns within which it was called so.
+
+        A name that nobody described is its own, for all time.
+        """
+        try:
+            versions = self.history(name)
+        except NotFoundError:
+            return {name: (MIN_TIME, MAX_TIME)}
+        spans: dict[str, tuple[int, int]] = {}
+        for index, version in enumerate(versions):
+            start = version.valid_from if index else MIN_TIME
+            end = versions[index + 1].valid_from if index + 1 < len(versions) else MAX_TIME
+            known = spans.get(version.name)
+            spans[version.name] = (known[0] if known else start, end)
+        return spans
+
+    # -- changing -------------------------------------------------------------------------------------
+
+    def register(self, kinds: Mapping[str, Kind]) -> None:
+        """Take elements that were seen for the first time, and the kind of those whose kind was not known."""
+        with self._lock, self._store.transaction() as connection:
+            fresh = []
+            for name, kind in kinds.items():
+                old = self._current.get(name)
+                if old is None:
+                    fresh.append(
+                        ElementVersion(len(self._versions) + len(fresh) + 1, name, MIN_TIME, Metadata(kind=kind))
+                    )
+                elif old.metadata.kind is Kind.NONE and kind is not Kind.NONE:
+                    fresh.append(replace(old, metadata=replace(old.metadata, kind=kind)))
+            rows = [(v.element_id, v.name, v.valid_from, _text(v.metadata)) for v in fresh]
+            connection.executemany("INSERT OR REPLACE INTO element_version VALUES (?, ?, ?, ?)", rows)
+            for version in fresh:
+                self._remember(version)
+
+    def describe(
+        self, name: str, metadata: Metadata, *, rename: str | None = None, valid_from: int | None = None
+    ) -> ElementVersion:
+        """Set the metadata of an element from an instant on; creates it when there is none of this name.
+
+        Parameters
+        ----------
+        metadata : Metadata
+            A kind of `Kind.NONE` keeps the known kind.
+        rename : str, optional
+            The element's name from then on.
+        valid_from : int, optional
+            ns; now when left out. The first version of an element counts from the beginning of time.
+
+        Raises
+        ------
+        InvalidInputError
+            The new name or an alias belongs to another element, or `valid_from` lies before the newest version.
+        """
+        with self._lock:
+            old = self._current.get(name)
+            target = rename or name
+            self._check_free(target, metadata.aliases, old)
+            if old is None:
+                version = ElementVersion(len(self._versions) + 1, target, MIN_TIME, metadata)
+            else:
+                since = now() if valid_from is None else valid_from
+                if since <= old.valid_from:
+                    raise InvalidInputError(
+                        f"valid_from lies before the newest version of {name!r}: history is not rewritten"
+                    )
+                kept = metadata if metadata.kind is not Kind.NONE else replace(metadata, kind=old.metadata.kind)
+                version = ElementVersion(old.element_id, target, since, kept)
+            row = (version.element_id, version.name, version.valid_from, _text(version.metadata))
+            with self._store.transaction() as connection:
+                connection.execute("INSERT INTO element_version VALUES (?, ?, ?, ?)", row)
+            self._remember(version)
+            return version
+
+    def _check_free(self, name: str, aliases: Sequence[str], old: ElementVersion | None) -> None:
+        for text in (name, *aliases):
+            holder = self._current.get(text) or self._current.get(self._alias.get(text, ""))
+            if holder is not None and (old is None or holder.element_id != old.element_id):
+                raise InvalidInputError(f"{text!r} already names the element {holder.name!r}; choose another name")
+
+    def _remember(self, version: ElementVersion) -> None:
+        history = self._versions.setdefault(version.element_id, [])
+        if history and history[-1].valid_from == version.valid_from:
+            history.pop()
+        elif history and history[-1].name != version.name:
+            # the old name is free from now on, but still finds the element until somebody takes it
+            self._current.pop(history[-1].name, None)
+            self._kinds.pop(history[-1].name, None)
+            self._alias[history[-1].name] = version.name
+        history.append(version)
+        self._current[version.name] = version
+        self._kinds[version.name] = int(version.metadata.kind)
+        self._alias.pop(version.name, None)
+        for alias in version.metadata.aliases:
+            self._alias[alias] = version.name
+
+
+def _text(metadata: Metadata) -> str:
+    fields = {key: value for key, value in asdict(metadata).items() if value not in (None, "", (), {})}
+    fields["kind"] = int(metadata.kind)
+    return json.dumps(fields)
+
+
+def _parse(text: str) -> Metadata:
+    fields = json.loads(text)
+    fields["kind"] = Kind(fields["kind"])
+    fields["states"] = {int(number): name for number, name in fields.get("states", {}).items()}
+    fields["aliases"] = tuple(fields.get("aliases", ()))
+    return Metadata(**fields)

@@ -1,0 +1,305 @@
+"""The door: what comes in is checked, accounted for, stamped and appended to the journal."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from archiver.model import Kind, SampleBatch
+from archiver.model.batch import Mask
+from archiver.model.identity import number_equals
+from archiver.model.kind import VALUE_KINDS
+from archiver.model.time import format_time, now
+from archiver.pipeline.catalog import Catalog
+from archiver.pipeline.latest import Latest
+from archiver.pipeline.ledger import SCHEMA, Outcome, account, encode, join
+from archiver.pipeline.routing import Router
+from archiver.ports import Journal
+
+LONGEST_NAME = 1024
+_LISTED = 100
+_CASTS = {
+    (Kind.INT, Kind.FLOAT),
+    (Kind.UINT, Kind.FLOAT),
+    (Kind.FLOAT, Kind.INT),
+    (Kind.FLOAT, Kind.UINT),
+    (Kind.INT, Kind.UINT),
+    (Kind.UINT, Kind.INT),
+    (Kind.INT, Kind.ENUM),
+    (Kind.UINT, Kind.ENUM),
+    (Kind.FLOAT, Kind.ENUM),
+    (Kind.ENUM, Kind.INT),
+    (Kind.INTS, Kind.FLOATS),
+    (Kind.FLOATS, Kind.INTS),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One refused sample: its row in the batch as submitted, its element, and why."""
+
+    row: int
+    element: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class IntakeReceipt:
+    """What became of a submitted batch, at the moment when the good part of it is durable.
+
+    Parameters
+    ----------
+    offset : int
+        Where in the journal it is.
+    counts : mapping of str to int
+        Samples by column of the ledger: ``buffered`` (durable, on their way to the backends) and ``rejected``.
+    reasons : mapping of str to int
+        The rejected ones by reason.
+    rejections : tuple of Rejection
+        The first hundred of them.
+    """
+
+    offset: int
+    counts: Mapping[str, int]
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    rejections: tuple[Rejection, ...] = ()
+
+
+class Intake:
+    """Validates batches and appends them to the journal.
+
+    Parameters
+    ----------
+    journal : Journal
+    catalog : Catalog
+    router : callable
+        Gives the router now in force.
+    latest : Latest
+    future_ns : int
+        How far ahead of the clock a source time may be.
+    clock : callable
+        Gives ns since the epoch.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        catalog: Catalog,
+        router: Callable[[], Router],
+        latest: Latest,
+        future_ns: int,
+        clock: Callable[[], int] = now,
+    ) -> None:
+        self._journal = journal
+        self._catalog = catalog
+        self._router = router
+        self._latest = latest
+        self._future_ns = future_ns
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._last_received = 0
+
+    def resume_after(self, receive_time: int) -> None:
+        """Stamp batches later than this (ns), whatever the clock says: receive times only grow."""
+        self._last_received = max(self._last_received, receive_time)
+
+    def submit(self, batch: SampleBatch, refused: Mapping[str, int] | None = None) -> Future[IntakeReceipt]:
+        """Take a batch in; the future is done when the good part of it is durable.
+
+        Parameters
+        ----------
+        batch : SampleBatch
+            Receive times are set here; sequence numbers too, where samples of equal element and time differ.
+        refused : mapping of reason to count, optional
+            What the caller had to refuse before it could make samples of it (lines that do not parse); accounted
+            for under no element.
+
+        Returns
+        -------
+        Future of IntakeReceipt
+            Raises `BackpressureError` when the journal is full: then nothing was taken, send the same again.
+        """
+        checked = self._check(batch)
+        good = number_equals(checked.good)
+        reasons = dict(checked.reasons)
+        tables = [*checked.tables, *(_refusal(reason, count) for reason, count in (refused or {}).items() if count)]
+        for reason, count in (refused or {}).items():
+            reasons[reason] = reasons.get(reason, 0) + count
+        counts = {str(Outcome.BUFFERED): good.num_rows, str(Outcome.REJECTED): sum(reasons.values())}
+        result: Future[IntakeReceipt] = Future()
+        result.set_running_or_notify_cancel()
+        if not good.num_rows and not tables:
+            result.set_result(IntakeReceipt(self._journal.state().last, counts))
+            return result
+        with self._lock:  # receive times and offsets grow together
+            self._last_received = max(self._clock(), self._last_received + 1)
+            stamped = good.with_receive_time(self._last_received)
+            appended = self._journal.append(stamped, encode(join(tables)))
+
+        def finish(done: Future[int]) -> None:
+            error = done.exception()
+            if error is not None:
+                result.set_exception(error)
+                return
+            self._latest.update(stamped)
+            result.set_result(IntakeReceipt(done.result(), counts, reasons, tuple(checked.rejections)))
+
+        appended.add_done_callback(finish)
+        return result
+
+    # -- checks ---------------------------------------------------------------------------------------
+
+    def _check(self, batch: SampleBatch) -> _Checked:
+        checked = _Checked(batch)
+        router = self._router()
+        names, time = batch.elements, self._clock()
+        checked.reject_elements("bad element name", [not _valid(name) for name in names])
+        groups = [router.groups_of(name) for name in names]
+        checked.reject_elements("no archive group takes it", [not of for of in groups])
+        known = self._catalog.kinds(names)
+        closed = [bool(of) and all(router.groups[name].known_only for name in of) for of in groups]
+        checked.reject_elements("unknown element", list(np.array(closed, bool) & (known < 0)))
+        ahead = batch.source_time > time + self._future_ns
+        checked.reject(f"too far in the future (over {self._future_ns / 1e9:g} s)", ahead)
+        keeps = [_retention(router, of) for of in groups]
+        if any(keeps):
+            oldest = np.array([time - keep if keep else np.iinfo(np.int64).min for keep in keeps], np.int64)
+            checked.reject("older than the retention", batch.source_time < oldest[batch.codes])
+        self._check_kinds(checked, known)
+        checked.finish()
+        return checked
+
+    def _check_kinds(self, checked: _Checked, known: np.ndarray[tuple[int], np.dtype[np.int16]]) -> None:
+        """Compare each value's kind with its element's; cast where nothing is lost, refuse otherwise."""
+        batch = checked.batch
+        if not batch.num_rows:
+            return
+        actual = batch.kind_codes.astype(np.int16)
+        unknown = known <= 0
+        if unknown.any():
+            fresh = np.where(checked.bad, 0, actual)
+            first = np.zeros(len(batch.elements), np.int16)
+            rows = np.flatnonzero(fresh)[::-1]
+            first[batch.codes[rows]] = fresh[rows]
+            present = np.zeros(len(batch.elements), bool)
+            present[batch.codes[~checked.bad]] = True
+            new = {
+                name: Kind(int(first[i]))
+                for i, name in enumerate(batch.elements)
+                if present[i] and unknown[i] and (known[i] < 0 or first[i])
+            }
+            if new:
+                self._catalog.register(new)
+            known = np.where(unknown, first, known)
+        wanted = known[batch.codes]
+        differs = (actual != wanted) & (actual != 0) & (wanted > 0) & ~checked.bad
+        if differs.any():
+            checked.cast(wanted, differs)
+
+
+class _Checked:
+    """A batch with the samples that were refused of it so far, and why."""
+
+    def __init__(self, batch: SampleBatch) -> None:
+        self.batch = batch
+        self.good = batch
+        self.bad = np.zeros(batch.num_rows, bool)
+        self.reasons: dict[str, int] = {}
+        self.tables: list[pa.Table] = []
+        self.rejections: list[Rejection] = []
+
+    def reject_elements(self, reason: str, elements: list[bool]) -> None:
+        if any(elements):
+            self.reject(reason, np.array(elements, bool)[self.batch.codes])
+
+    def reject(self, reason: str, rows: Mask) -> None:
+        rows = rows & ~self.bad
+        count = int(rows.sum())
+        if not count:
+            return
+        self.bad |= rows
+        self.reasons[reason] = self.reasons.get(reason, 0) + count
+        self.tables.append(account(self.batch, Outcome.REJECTED, reason=reason, where=rows))
+        names, codes, times = self.batch.elements, self.batch.codes, self.batch.source_time
+        for row in np.flatnonzero(rows)[: _LISTED - len(self.rejections)].tolist():
+            why = f"{reason}: {format_time(int(times[row]))}" if "future" in reason or "older" in reason else reason
+            self.rejections.append(Rejection(row, names[codes[row]], why))
+
+    def cast(self, wanted: np.ndarray[tuple[int], np.dtype[np.int16]], differs: Mask) -> None:
+        """Move values to the column of their element's kind where that loses nothing, refuse the others."""
+        values = {kind: self.batch.values(kind) for kind in self.batch.kinds}
+        actual = self.batch.kind_codes
+        for source, target in sorted({(int(actual[i]), int(wanted[i])) for i in np.flatnonzero(differs)}):
+            rows = differs & (actual == source) & (wanted == target)
+            pair = (Kind(source), Kind(target))
+            reason = f"wrong type: {pair[0].name.lower()} for an element of type {pair[1].name.lower()}"
+            if pair not in _CASTS:
+                self.reject(reason, rows)
+                continue
+            moved, kept = _move(values, pair, rows)
+            self.reject(reason + ", and the value would change", rows & ~kept)
+            values.update(moved)
+        self.batch = SampleBatch.from_columns(
+            self.batch.column("element"),
+            self.batch.column("source_time"),
+            {kind: values[kind] for kind in VALUE_KINDS if kind in values},
+            status=self.batch.column("status"),
+            sequence=self.batch.sequence,
+        )
+
+    def finish(self) -> None:
+        self.good = self.batch.filter(~self.bad)
+
+
+def _move(values: dict[Kind, pa.Array], pair: tuple[Kind, Kind], rows: Mask) -> tuple[dict[Kind, pa.Array], Mask]:
+    """Return both columns after moving some rows from one kind to another, and where the value stayed the same."""
+    source, target = pair
+    old = values[source]
+    there = values.get(target, pa.nulls(len(old), target.arrow_type))
+    picked = old.filter(pa.array(rows))
+    kept = np.zeros(len(old), bool)
+    try:
+        cast = picked.cast(target.arrow_type, safe=True)
+        back = cast.cast(source.arrow_type, safe=True)
+        kept[rows] = True if source.is_list else pc.equal(back, picked).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        cast, kept[rows] = _cast_each(picked, pair)
+    mask = pa.array(kept)
+    moved = pc.replace_with_mask(there, pa.array(rows), cast)
+    return {target: pc.if_else(mask, moved, there), source: pc.if_else(mask, pa.nulls(len(old), old.type), old)}, kept
+
+
+def _cast_each(picked: pa.Array, pair: tuple[Kind, Kind]) -> tuple[pa.Array, Mask]:
+    """Cast value by value: some do not fit."""
+    result, kept = [], np.zeros(len(picked), bool)
+    for index in range(len(picked)):
+        try:
+            cast = picked.slice(index, 1).cast(pair[1].arrow_type, safe=True)
+            kept[index] = True
+            result.append(cast)
+        except pa.ArrowInvalid:
+            result.append(pa.nulls(1, pair[1].arrow_type))
+    return pa.concat_arrays(result), kept
+
+
+def _valid(name: str) -> bool:
+    return bool(name) and len(name) <= LONGEST_NAME and "\x00" not in name
+
+
+def _retention(router: Router, groups: tuple[str, ...]) -> int:
+    """Return the longest retention of some groups, 0 when one of them keeps for ever."""
+    keeps = [router.groups[name].retention_ns for name in groups]
+    return 0 if not keeps or 0 in keeps else max(keeps)
+
+
+def _refusal(reason: str, count: int) -> pa.Table:
+    one = SampleBatch.from_columns("", [now()], [0.0])
+    return account(one, Outcome.REJECTED, reason=reason).set_column(
+        4, SCHEMA.field("count"), pa.array([count], pa.int64())
+    )

@@ -1,0 +1,74 @@
+"""The newest sample of every element, kept ready."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from archiver.model import SampleBatch
+from archiver.model.identity import newest_versions
+
+_PENDING_ROWS = 200_000
+
+
+class Latest:
+    """A row per element, updated with every batch that the journal has taken.
+
+    Batches are reduced to the last row of each element at once, and joined when somebody asks.
+    """
+
+    def __init__(self, rows: SampleBatch | None = None) -> None:
+        self._lock = threading.Lock()
+        self._rows = rows or SampleBatch.empty()
+        self._pending: list[SampleBatch] = []
+        self._pending_rows = 0
+        self._index: dict[str, int] = {}
+        self._reindex()
+
+    def update(self, batch: SampleBatch) -> None:
+        """Take the samples of a batch into account; late ones change nothing."""
+        last = last_of_each(batch)
+        with self._lock:
+            self._pending.append(last)
+            self._pending_rows += last.num_rows
+            if self._pending_rows > _PENDING_ROWS:
+                self._join()
+
+    def get(self, names: Sequence[str] | None = None) -> SampleBatch:
+        """Return the newest sample of each name that has one, or of all elements; ordered by name."""
+        with self._lock:
+            self._join()
+            rows, index = self._rows, self._index
+        if names is None:
+            return rows
+        found = sorted({name for name in names if name in index})
+        return rows.take([index[name] for name in found]).compacted()
+
+    def _join(self) -> None:
+        if not self._pending:
+            return
+        self._rows = last_of_each(SampleBatch.concat([self._rows, *self._pending]))
+        self._pending, self._pending_rows = [], 0
+        self._reindex()
+
+    def _reindex(self) -> None:
+        self._rows = self._rows.sorted()
+        names = self._rows.elements
+        self._index = {names[code]: row for row, code in enumerate(self._rows.codes.tolist())}
+
+
+def last_of_each(batch: SampleBatch) -> SampleBatch:
+    """Return the valid sample with the greatest source time of each element in a batch."""
+    if batch.num_rows < 2:
+        return batch
+    time = batch.source_time
+    if (time[1:] >= time[:-1]).all() and not batch.sequence.any() and (np.diff(batch.receive_time) >= 0).all():
+        # in order of time: the last row of an element is its newest
+        last = np.full(len(batch.elements), -1, np.int64)
+        last[batch.codes] = np.arange(batch.num_rows)
+        return batch.take(last[last >= 0])
+    rows = newest_versions(batch)
+    ends = np.append(rows.codes[1:] != rows.codes[:-1], True)
+    return rows.filter(ends)

@@ -1,0 +1,96 @@
+"""The archive's own database (`archive.db`): catalogue, ledger, dead letters and snapshots share one SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from archiver.model import PermanentError, TransientError
+
+FORMAT = 1
+
+
+class Store:
+    """One connection behind a lock; what is committed is synced.
+
+    Parameters
+    ----------
+    path : Path
+        Created when it is not there.
+
+    Raises
+    ------
+    PermanentError
+        The file is broken or of a newer format.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
+        with self.transaction() as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            connection.execute(f"PRAGMA user_version={FORMAT}")
+        if version > FORMAT:
+            raise PermanentError(f"{path} has format {version}, newer than {FORMAT}: upgrade forebay")
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=FULL")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection inside a transaction: committed at the end, rolled back when an error leaves it."""
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except sqlite3.DatabaseError as exc:
+                self._roll_back()
+                kind = TransientError if isinstance(exc, sqlite3.OperationalError) else PermanentError
+                raise kind(f"{self._path}: {exc}") from exc
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def create(self, schema: str) -> None:
+        """Create the tables of one part, if they are not there."""
+        with self._lock:
+            self._connection.executescript(schema)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+
+class Snapshots:
+    """Named states, each with the journal offset up to which it counts: what a restart continues from."""
+
+    _SCHEMA = """
+    CREATE TABLE IF NOT EXISTS snapshot (
+        name TEXT, stream TEXT, offset INTEGER NOT NULL, state BLOB NOT NULL, PRIMARY KEY (name, stream)
+    );
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        store.create(self._SCHEMA)
+
+    def save(self, name: str, stream: str, offset: int, state: bytes) -> None:
+        """Keep a state in place of the one before."""
+        with self._store.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?)", (name, stream, offset, state))
+
+    def load(self, name: str, stream: str) -> tuple[int, bytes] | None:
+        """Return offset and state, None when there is none."""
+        with self._store.transaction() as connection:
+            query = "SELECT offset, state FROM snapshot WHERE name = ? AND stream = ?"
+            row: tuple[int, bytes] | None = connection.execute(query, (name, stream)).fetchone()
+            return row
