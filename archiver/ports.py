@@ -292,6 +292,12 @@ class Journal(Protocol):
     def state(self) -> JournalState:
         """Return how full it is."""
 
+    def rows_after(self, after: int) -> int:
+        """Return how many samples lie after an offset."""
+
+    def overfull(self) -> bool:
+        """Return whether lanes that are behind are to lose the oldest entries now: never, unless its options say so."""
+
 
 Push = Callable[[SampleBatch], Awaitable[Any]]
 """What a source calls with each batch; it returns when the batch is durable, and raises as the intake does."""

@@ -314,6 +314,19 @@ class SqliteJournal:
         skip = max(0, after + 1 - self._recent[0].offset)
         return list(self._recent)[skip:]
 
+    def rows_after(self, after: int) -> int:
+        """Return how many samples lie after an offset."""
+        with self._condition:
+            if after >= self._state.last:
+                return 0
+            if self._recent and self._recent[0].offset <= max(after + 1, self._state.first):
+                return sum(entry.batch.num_rows for entry in self._recent_after(after))
+        query = "SELECT coalesce(sum(rows), 0) FROM entry WHERE offset > ?"
+        try:
+            return int(self._reader().execute(query, (after,)).fetchone()[0])
+        except sqlite3.Error as exc:
+            raise _translate(exc, self._path) from exc
+
     def accounts(self, after: int) -> list[tuple[int, bytes]]:
         """Return the non-empty accounts after an offset, with their offsets."""
         query = "SELECT offset, account FROM entry WHERE offset > ? AND account IS NOT NULL ORDER BY offset"

@@ -94,7 +94,7 @@ class Catalog:
     def register(self, kinds: Mapping[str, Kind]) -> None:
         """Take elements that were seen for the first time, and the kind of those whose kind was not known."""
         with self._lock, self._store.transaction() as connection:
-            fresh = []
+            fresh: list[ElementVersion] = []
             for name, kind in kinds.items():
                 old = self._current.get(name)
                 if old is None:

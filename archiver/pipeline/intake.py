@@ -147,7 +147,7 @@ class Intake:
             if error is not None:
                 result.set_exception(error)
                 return
-            self._latest.update(stamped)
+            self._latest.update(stamped, done.result())
             result.set_result(IntakeReceipt(done.result(), counts, reasons, tuple(checked.rejections)))
 
         appended.add_done_callback(finish)

@@ -19,18 +19,34 @@ class Latest:
     Batches are reduced to the last row of each element at once, and joined when somebody asks.
     """
 
-    def __init__(self, rows: SampleBatch | None = None) -> None:
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rows = rows or SampleBatch.empty()
+        self._rows = SampleBatch.empty()
         self._pending: list[SampleBatch] = []
         self._pending_rows = 0
         self._index: dict[str, int] = {}
-        self._reindex()
+        self._offset = 0
+        self._ahead: set[int] = set()
 
-    def update(self, batch: SampleBatch) -> None:
-        """Take the samples of a batch into account; late ones change nothing."""
+    @property
+    def offset(self) -> int:
+        """Journal offset up to which every batch was taken into account."""
+        return self._offset
+
+    def reset(self, rows: SampleBatch, offset: int) -> None:
+        """Begin with the rows of a snapshot that was taken at a journal offset."""
+        with self._lock:
+            self._rows, self._offset = last_of_each(rows), offset
+            self._reindex()
+
+    def update(self, batch: SampleBatch, offset: int) -> None:
+        """Take the samples of a journal entry into account; late ones change nothing."""
         last = last_of_each(batch)
         with self._lock:
+            self._ahead.add(offset)  # entries may be announced out of order
+            while self._offset + 1 in self._ahead:
+                self._offset += 1
+                self._ahead.remove(self._offset)
             self._pending.append(last)
             self._pending_rows += last.num_rows
             if self._pending_rows > _PENDING_ROWS:

@@ -1,0 +1,335 @@
+"""The composition root: picks the implementations that the configuration names, and ties them together."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+from archiver import registry
+from archiver.config import BackendSettings, Settings
+from archiver.model import ForebayError, Interval, InvalidInputError, NotFoundError, SampleBatch, TransientError
+from archiver.pipeline.catalog import Catalog
+from archiver.pipeline.copying import CopyReceipt, copy
+from archiver.pipeline.dead_letters import DeadLetters
+from archiver.pipeline.explain import Explanation, explain
+from archiver.pipeline.intake import Intake, IntakeReceipt
+from archiver.pipeline.keeper import Keeper
+from archiver.pipeline.lane import Lane, LaneStatus, LaneTools
+from archiver.pipeline.latest import Latest
+from archiver.pipeline.ledger import Ledger
+from archiver.pipeline.maintenance import Maintenance
+from archiver.pipeline.renames import RenamedReader
+from archiver.pipeline.routing import Router
+from archiver.pipeline.store import Snapshots, Store
+from archiver.pipeline.tail import TailedBackend
+from archiver.ports import Backend, BackendContext, Coverage, Journal
+from archiver.query import Answer, Query, execute, values_at
+
+SETTINGS_FILE = "settings.json"
+
+
+@dataclass(frozen=True)
+class BackendState:
+    """A backend as its lane sees it, and what it holds (nothing when it cannot be asked now)."""
+
+    name: str
+    kind: str
+    lane: LaneStatus
+    dead_letters: int
+    coverage: tuple[Coverage, ...]
+
+
+class DirectoryInUseError(TransientError):
+    """Another process works on this data directory; `info` is what it said about itself."""
+
+    def __init__(self, message: str, info: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.info = info
+
+
+class DirectoryLock:
+    """One process per data directory; the lock file says which, and where it answers."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "lock"
+        self._file: TextIO | None = None
+
+    def acquire(self) -> None:
+        """Take the lock.
+
+        Raises
+        ------
+        DirectoryInUseError
+            Somebody holds it.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = self._path.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            file.seek(0)
+            info = json.loads(file.read() or "{}")
+            file.close()
+            where = f" (process {info.get('pid', '?')})"
+            raise DirectoryInUseError(f"{self._path.parent} is in use by another forebay{where}", info) from exc
+        self._file = file
+        self.announce({})
+
+    def announce(self, info: dict[str, Any]) -> None:
+        """Tell other processes about this one, such as its address."""
+        if self._file is None:
+            return
+        self._file.seek(0)
+        self._file.truncate()
+        json.dump({"pid": os.getpid(), **info}, self._file)
+        self._file.flush()
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class Archive:
+    """The whole archive in one process: intake, journal, lanes, query.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Examples
+    --------
+    ::
+
+        with Archive(config.load(Path("forebay.toml"))) as archive:
+            archive.intake.submit(batch).result()
+            table = archive.query(Query(("T1",), interval)).table()
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.directory = settings.data.resolve()
+        self.lock = DirectoryLock(self.directory)
+        self.lanes: dict[str, Lane] = {}
+        self._router = Router(settings.archive_groups())
+
+    # -- life -----------------------------------------------------------------------------------------
+
+    def open(self) -> Archive:
+        """Open the data directory, recover, and start the lanes.
+
+        Raises
+        ------
+        DirectoryInUseError
+            Another process works on it.
+        """
+        self.lock.acquire()
+        try:
+            self._open()
+        except BaseException:
+            self.lock.release()
+            raise
+        return self
+
+    def _open(self) -> None:
+        self._store = Store(self.directory / "archive.db")
+        self.catalog = Catalog(self._store)
+        self.ledger = Ledger(self._store)
+        self.dead_letters = DeadLetters(self._store)
+        self.journal = self._make_journal()
+        self.journal.open()
+        self._tools = LaneTools(self.journal, self.ledger, self.dead_letters, Snapshots(self._store))
+        self._latest = Latest()
+        self._keeper = Keeper(self._tools, self._latest, lambda: list(self.lanes.values()))
+        self._maintenance = Maintenance(lambda: list(self.lanes.values()))
+        self.intake = Intake(
+            self.journal, self.catalog, lambda: self._router, self._latest, self.settings.intake.future
+        )
+        self.intake.resume_after(self._keeper.recover())
+        for backend in self.settings.backends:
+            self._start_lane(backend)
+        self._keeper.start()
+        self._maintenance.start()
+        (self.directory / SETTINGS_FILE).write_text(self.settings.model_dump_json(), encoding="utf-8")
+
+    def close(self, *, drain: bool = True) -> None:
+        """Stop everything; with `drain`, the lanes first write what the journal holds, if their backends answer."""
+        self._maintenance.stop()
+        for lane in self.lanes.values():
+            lane.stop(drain=drain)
+        self._keeper.stop()
+        for lane in self.lanes.values():
+            lane.backend.close()
+        self.lanes.clear()
+        self.journal.close()
+        self._store.close()
+        self.lock.release()
+
+    def __enter__(self) -> Archive:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def reload(self, settings: Settings) -> list[str]:
+        """Put other groups and backends in force while running; return what changed, in words.
+
+        A backend that is new starts with what the journal still holds; one that is gone lets go of the journal.
+
+        Raises
+        ------
+        InvalidInputError
+            A key changed that needs a restart: the data directory or the journal.
+        """
+        if settings.data.resolve() != self.directory or settings.journal != self.settings.journal:
+            raise InvalidInputError("data and journal cannot change while running: restart forebay")
+        old = {backend.name: backend for backend in self.settings.backends}
+        new = {backend.name: backend for backend in settings.backends}
+        regrouped = settings.groups != self.settings.groups
+        self.settings, self._router = settings, Router(settings.archive_groups())
+        changes = []
+        for name in list(self.lanes):
+            if new.get(name) != old.get(name) or regrouped:
+                lane = self.lanes.pop(name)
+                lane.stop()
+                lane.backend.close()
+                changes += [] if name in new else [f"backend {name} removed"]
+        for name, backend in new.items():
+            if name not in self.lanes:
+                self._start_lane(backend)
+                changes.append(f"backend {name} {'changed' if name in old else 'added'}")
+        return changes
+
+    def _make_journal(self) -> Journal:
+        settings = self.settings.journal
+        kind = registry.load(registry.JOURNALS, settings.kind)
+        journal: Journal = kind(self.directory, kind.Options.model_validate(settings.model_extra or {}))
+        return journal
+
+    def make_backend(self, settings: BackendSettings) -> Backend:
+        """Return a backend that is not open yet."""
+        kind = registry.load(registry.BACKENDS, settings.kind)
+        groups = self._router.for_backend(settings.name).groups
+        context = BackendContext(settings.name, self.directory, groups)
+        backend: Backend = kind(context, settings.options(registry.BACKENDS))
+        return backend
+
+    def _start_lane(self, settings: BackendSettings) -> None:
+        router = self._router.for_backend(settings.name)
+        lane = Lane(self.make_backend(settings), router, self._tools, settings.lane)
+        self.lanes[settings.name] = lane
+        lane.start()
+
+    # -- asking ---------------------------------------------------------------------------------------
+
+    def readers(self) -> dict[str, RenamedReader]:
+        """Return the reading verbs of every backend, the journal's tail over it, by name."""
+        return {
+            name: RenamedReader(TailedBackend(lane, self.journal), self.catalog.names)
+            for name, lane in self.lanes.items()
+        }
+
+    def query(self, query: Query) -> Answer:
+        """Answer a query; aliases stand for the elements they name."""
+        named = tuple(self._named(name) for name in query.elements)
+        return execute(replace(query, elements=named), self.readers(), self._router.groups, self._healthy)
+
+    def values_at(self, elements: Sequence[str], time: int, backend: str | None = None) -> SampleBatch:
+        """Return the sample that held at an instant (ns), of each element that has one."""
+        readers = self.readers()
+        if backend is not None and backend not in readers:
+            raise NotFoundError(f"there is no backend {backend!r}; there are {', '.join(readers)}")
+        chosen = readers if backend is None else {backend: readers[backend]}
+        return values_at([self._named(name) for name in elements], time, chosen, self._router.groups, self._healthy)
+
+    def latest(self, elements: Sequence[str] | None = None) -> SampleBatch:
+        """Return the newest sample of each element, from memory."""
+        return self._latest.get(None if elements is None else [self._named(name) for name in elements])
+
+    def explain(self, element: str, interval: Interval) -> Explanation:
+        """Return what became of the samples of an element in an interval."""
+        self._keeper.absorb()
+        return explain(
+            self._named(element),
+            interval,
+            catalog=self.catalog,
+            router=self._router,
+            ledger=self.ledger,
+            dead_letters=self.dead_letters,
+            lanes=list(self.lanes.values()),
+            journal=self.journal,
+        )
+
+    def backend_states(self) -> list[BackendState]:
+        """Return how every backend is doing."""
+        states = []
+        for settings in self.settings.backends:
+            lane = self.lanes[settings.name]
+            try:
+                coverage = tuple(lane.backend.coverage()) if lane.position is not None else ()
+            except ForebayError:
+                coverage = ()  # it cannot be asked now: the lane's status says why
+            count = self.dead_letters.count(settings.name)
+            states.append(BackendState(settings.name, settings.kind, lane.status(), count, coverage))
+        return states
+
+    @property
+    def groups(self) -> Router:
+        """The archive groups in force."""
+        return self._router
+
+    # -- doing ----------------------------------------------------------------------------------------
+
+    def flush(self, timeout_s: float = 60.0) -> bool:
+        """Make the lanes write what the journal holds; return whether all backends have it."""
+        return all([lane.flush(timeout_s) for lane in list(self.lanes.values())])
+
+    def replay_dead_letter(self, letter_id: int, mended: SampleBatch | None = None) -> Future[IntakeReceipt]:
+        """Send a dead letter's samples, or mended ones in their place, through the intake again."""
+        letter = self.dead_letters.get(letter_id)
+        future = self.intake.submit(letter.samples if mended is None else mended)
+        future.add_done_callback(lambda done: None if done.exception() else self.dead_letters.mark_replayed(letter_id))
+        return future
+
+    def copy(
+        self,
+        source: str,
+        target: str,
+        interval: Interval,
+        elements: Sequence[str] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> CopyReceipt:
+        """Fill one backend from another; harmless to repeat."""
+        self.flush()
+        return copy(
+            self._lane(source).backend,
+            self._lane(target).backend,
+            self._lane(target).router,
+            interval,
+            elements,
+            progress,
+        )
+
+    def _lane(self, name: str) -> Lane:
+        if name not in self.lanes:
+            raise NotFoundError(f"there is no backend {name!r}; there are {', '.join(self.lanes)}")
+        return self.lanes[name]
+
+    def _healthy(self, backend: str) -> bool:
+        return self._lane(backend).status().state == "running"
+
+    def _named(self, name: str) -> str:
+        try:
+            return self.catalog.get(name).name
+        except NotFoundError:
+            return name

@@ -1,0 +1,166 @@
+"""Why is this sample missing? What the archive knows of an element in an interval, in words and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from archiver.model import ForebayError, Interval, NotFoundError, format_time
+from archiver.pipeline.catalog import Catalog
+from archiver.pipeline.dead_letters import DeadLetters
+from archiver.pipeline.lane import Lane
+from archiver.pipeline.ledger import Ledger, Outcome
+from archiver.pipeline.routing import Router
+from archiver.pipeline.tail import TailedBackend
+from archiver.ports import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Samples that ended in one column: in which lane and group, why, how many, and the span of their source times.
+
+    The span is that of the ledger's row, which may reach beyond the interval that was asked for.
+    """
+
+    lane: str
+    group: str
+    outcome: str
+    reason: str
+    count: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The answer: sentences to read, and what they rest on.
+
+    Parameters
+    ----------
+    archived : mapping of backend to int
+        Samples in the interval that a query of that backend gives now; -1 when it cannot be asked.
+    """
+
+    element: str
+    interval: Interval
+    sentences: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    archived: dict[str, int] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values, times as ISO-8601."""
+        return {
+            "element": self.element,
+            "start": format_time(self.interval.start),
+            "end": format_time(self.interval.end),
+            "sentences": list(self.sentences),
+            "archived": self.archived,
+            "findings": [
+                {
+                    "lane": f.lane,
+                    "group": f.group,
+                    "outcome": f.outcome,
+                    "reason": f.reason,
+                    "count": f.count,
+                    "first": format_time(f.first),
+                    "last": format_time(f.last),
+                }
+                for f in self.findings
+            ],
+        }
+
+
+def explain(
+    element: str,
+    interval: Interval,
+    *,
+    catalog: Catalog,
+    router: Router,
+    ledger: Ledger,
+    dead_letters: DeadLetters,
+    lanes: Sequence[Lane],
+    journal: Journal,
+) -> Explanation:
+    """Return what became of the samples of an element in an interval.
+
+    The ledger says what was done; the backends and the journal's tail say what is there.
+    """
+    findings = _findings(element, interval, ledger) + _buffered(element, interval, lanes, journal)
+    archived = {lane.backend.name: _count(element, interval, lane, journal) for lane in lanes}
+    sentences = [_known(element, catalog), *_belongs(element, router)]
+    for name, count in archived.items():
+        what = "cannot be asked now" if count < 0 else f"holds {count} samples of it in this interval"
+        sentences.append(f"Backend {name} {what}.")
+    sentences += [_sentence(finding) for finding in findings]
+    for letter in dead_letters.list():
+        rows = letter.samples.filter(letter.samples.mask_elements([element]) & letter.samples.mask_interval(interval))
+        if rows.num_rows:
+            sentences.append(
+                f"Dead letter {letter.id} of {letter.lane} holds {rows.num_rows} of them: {letter.reason}."
+            )
+    if not findings:
+        sentences.append("Nothing of it was received with a source time in this interval.")
+    return Explanation(element, interval, tuple(sentences), tuple(findings), archived)
+
+
+def _findings(element: str, interval: Interval, ledger: Ledger) -> list[Finding]:
+    rows = ledger.accounts(element, interval).to_pylist()
+    return [
+        Finding(r["lane"], r["group"], r["outcome"], r["reason"], r["count"], r["first"], r["last"])
+        for r in sorted(rows, key=lambda r: (r["lane"], r["group"], r["first"]))
+    ]
+
+
+def _buffered(element: str, interval: Interval, lanes: Sequence[Lane], journal: Journal) -> list[Finding]:
+    found = []
+    for lane in lanes:
+        groups = lane.router.groups_of(element)
+        times = [
+            int(time)
+            for entry in journal.read(lane.position or 0, 2**62)
+            for time in entry.batch.filter(
+                entry.batch.mask_elements([element]) & entry.batch.mask_interval(interval)
+            ).source_time
+        ]
+        if groups and times:
+            outcome = str(Outcome.BUFFERED)
+            found.append(Finding(lane.backend.name, groups[0], outcome, "", len(times), min(times), max(times)))
+    return found
+
+
+def _count(element: str, interval: Interval, lane: Lane, journal: Journal) -> int:
+    try:
+        return sum(batch.num_rows for batch in TailedBackend(lane, journal).read([element], interval))
+    except ForebayError:
+        return -1
+
+
+def _known(element: str, catalog: Catalog) -> str:
+    try:
+        version = catalog.get(element)
+    except NotFoundError:
+        return f"{element} is unknown: no sample of it was ever accepted."
+    return f"{element} is known, of type {version.metadata.kind.name.lower()}."
+
+
+def _belongs(element: str, router: Router) -> list[str]:
+    groups = [router.groups[name] for name in router.groups_of(element)]
+    if not groups:
+        return ["It belongs to no archive group: its samples are rejected. Add it to one in the configuration."]
+    return [
+        f"It belongs to the archive group {group.name}, with smoothing {group.smoothing.kind}"
+        f"{f' (tolerance {group.smoothing.tolerance:g})' if group.smoothing.kind.uses_tolerance else ''}, "
+        f"stored in {', '.join(group.backends)}."
+        for group in groups
+    ]
+
+
+def _sentence(finding: Finding) -> str:
+    where = f" by {finding.lane}" if finding.lane != "intake" else " at the intake"
+    group = f" (group {finding.group})" if finding.group else ""
+    why = f": {finding.reason}" if finding.reason else ""
+    span = f"between {format_time(finding.first)} and {format_time(finding.last)}"
+    verb = "are buffered for" if finding.outcome == Outcome.BUFFERED else f"were {finding.outcome}"
+    where = f" {finding.lane}" if finding.outcome == Outcome.BUFFERED else where
+    return f"{finding.count} samples {span} {verb}{where}{group}{why}."

@@ -1,0 +1,124 @@
+"""Housekeeping of the journal: absorb the intake's accounts, snapshot the latest values, trim."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+import pyarrow as pa
+
+from archiver.model import ForebayError, SampleBatch
+from archiver.pipeline.lane import Lane, LaneTools
+from archiver.pipeline.latest import Latest
+from archiver.pipeline.ledger import INTAKE, decode
+
+_LOG = logging.getLogger(__name__)
+_TICK_S = 0.5
+_SNAPSHOT_EVERY_S = 30.0
+_SNAPSHOT_ROWS = 2_000_000
+_LATEST = "latest"
+
+
+class Keeper:
+    """One thread that keeps the archive's own files small; every step is safe to be interrupted.
+
+    Parameters
+    ----------
+    lanes : callable
+        Gives the lanes now in force.
+    """
+
+    def __init__(self, tools: LaneTools, latest: Latest, lanes: Callable[[], Iterable[Lane]]) -> None:
+        self._tools = tools
+        self._latest = latest
+        self._lanes = lanes
+        self._stop = threading.Event()
+        self._snapshot_offset = 0
+        self._snapshot_time = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+
+    def recover(self) -> int:
+        """Rebuild the latest values from their snapshot and the journal; return the newest receive time seen, ns."""
+        journal = self._tools.journal
+        saved = self._tools.snapshots.load(_LATEST, journal.stream)
+        newest, offset = 0, journal.state().first - 1
+        if saved is not None:
+            offset, state = max(saved[0], offset), saved[1]
+            with pa.ipc.open_stream(state) as reader:
+                rows = SampleBatch(reader.read_next_batch())
+            self._latest.reset(rows, offset)
+            newest = int(rows.receive_time.max(initial=0))
+        else:
+            self._latest.reset(SampleBatch.empty(), offset)
+        self._snapshot_offset = offset
+        while entries := journal.read(offset, 1_000_000):
+            for entry in entries:
+                self._latest.update(entry.batch, entry.offset)
+                newest = max(newest, int(entry.batch.receive_time.max(initial=0)))
+            offset = entries[-1].offset
+        return newest
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the thread, and leave everything so that the next start is quick."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.absorb()
+        self._snapshot()
+        self._trim()
+
+    def absorb(self) -> None:
+        """Move the intake's accounts from the journal to the ledger."""
+        journal, ledger = self._tools.journal, self._tools.ledger
+        for offset, payload in journal.accounts(ledger.position(INTAKE, journal.stream)):
+            ledger.record(INTAKE, journal.stream, offset, decode(payload))
+
+    def _run(self) -> None:
+        while not self._stop.wait(_TICK_S):
+            try:
+                self._tick()
+            except ForebayError as exc:
+                _LOG.warning("housekeeping: %s; it is tried again", exc)
+
+    def _tick(self) -> None:
+        self.absorb()
+        rows = self._tools.journal.state().rows
+        late = time.monotonic() - self._snapshot_time > _SNAPSHOT_EVERY_S
+        if rows and (late or rows > _SNAPSHOT_ROWS):
+            self._snapshot()
+        self._drop_oldest()
+        self._trim()
+
+    def _snapshot(self) -> None:
+        offset = self._latest.offset  # before the rows are taken: they may be newer, never older
+        sink = pa.BufferOutputStream()
+        rows = self._latest.get().to_arrow()
+        with pa.ipc.new_stream(sink, rows.schema) as writer:
+            writer.write_batch(rows)
+        self._tools.snapshots.save(_LATEST, self._tools.journal.stream, offset, sink.getvalue().to_pybytes())
+        self._snapshot_offset, self._snapshot_time = offset, time.monotonic()
+
+    def _drop_oldest(self) -> None:
+        journal = self._tools.journal
+        if not journal.overfull():
+            return
+        state = journal.state()
+        offset = state.first + state.entries // 10
+        _LOG.error(
+            "the journal is full: lanes that are behind lose what lies before offset %d (see the ledger)", offset
+        )
+        for lane in self._lanes():
+            lane.give_up_before(offset)
+
+    def _trim(self) -> None:
+        bounds = [lane.safe_offset for lane in self._lanes()]
+        through = min([*bounds, self._snapshot_offset])
+        if through >= self._tools.journal.state().first:
+            self.absorb()
+            self._tools.journal.trim(through)

@@ -1,0 +1,362 @@
+"""A lane: one thread that carries the journal into one backend, at that backend's own pace."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from archiver.config import LaneSettings
+from archiver.model import ForebayError, Kind, PermanentError, SampleBatch, TransientError
+from archiver.model.time import now
+from archiver.pipeline.dead_letters import DeadLetters
+from archiver.pipeline.ledger import Ledger, Outcome, account, join
+from archiver.pipeline.processing import LaneState, process
+from archiver.pipeline.routing import Router
+from archiver.pipeline.store import Snapshots
+from archiver.ports import Backend, Journal, JournalEntry, Position, WriteReceipt
+
+_LOG = logging.getLogger(__name__)
+_SNAPSHOT_EVERY_S = 30.0
+
+
+@dataclass(frozen=True)
+class LaneTools:
+    """What all lanes share."""
+
+    journal: Journal
+    ledger: Ledger
+    dead_letters: DeadLetters
+    snapshots: Snapshots
+
+
+@dataclass(frozen=True)
+class LaneStatus:
+    """How a lane is doing.
+
+    Parameters
+    ----------
+    state : str
+        ``starting``, ``running``, ``retrying`` or ``stopped``.
+    position : int or None
+        Journal offset up to which the backend has everything; None before it was reached for the first time.
+    lag_samples : int
+        Samples of the journal beyond it.
+    oldest_unflushed_s : float
+        Age of the oldest sample that the backend does not have; 0 when it has all.
+    retries : int
+        Since the last success.
+    last_error : str
+        What the backend said last, empty when all is well.
+    written : int
+        Samples stored since the start.
+    """
+
+    state: str
+    position: int | None
+    lag_samples: int
+    oldest_unflushed_s: float
+    retries: int
+    last_error: str
+    written: int
+
+
+class Lane:
+    """Reads the journal after the backend's position, processes, writes, accounts; for ever.
+
+    Parameters
+    ----------
+    backend : Backend
+        Opened and closed by the lane.
+    router : Router
+        Over the groups of this backend.
+    tools : LaneTools
+    settings : LaneSettings
+    """
+
+    def __init__(self, backend: Backend, router: Router, tools: LaneTools, settings: LaneSettings) -> None:
+        self.backend = backend
+        self.router = router
+        self._tools = tools
+        self._settings = settings
+        self._stop = threading.Event()
+        self._flush_now = threading.Event()
+        self._changed = threading.Condition()
+        self._state = "starting"
+        self._committed: tuple[int, LaneState] | None = None
+        self._snapshot_offset = 0
+        self._snapshot_time = time.monotonic()
+        self._retries = 0
+        self._last_error = ""
+        self._written = 0
+        self._dropped_before = 0
+        self._thread = threading.Thread(target=self._run, name=f"lane-{backend.name}", daemon=True)
+
+    # -- life -----------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the thread; it connects to the backend by itself."""
+        self._thread.start()
+
+    def stop(self, *, drain: bool = True) -> None:
+        """Stop the thread: at once, or after what the journal holds was tried once more."""
+        if drain:
+            self.flush(timeout_s=60.0)
+        self._stop.set()
+        self._flush_now.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Write what the journal holds now without waiting for more; return whether the backend has it."""
+        target = self._tools.journal.state().last
+
+        def settled() -> bool:
+            return (self.position or 0) >= target or self._state in ("retrying", "stopped")
+
+        with self._changed:
+            self._flush_now.set()
+            self._changed.wait_for(settled, timeout_s)
+            return (self.position or 0) >= target
+
+    @property
+    def position(self) -> int | None:
+        """Journal offset up to which the backend has everything, None when it has not been reached yet."""
+        return self._committed[0] if self._committed else None
+
+    @property
+    def committed(self) -> tuple[int, LaneState] | None:
+        """Position and the state that belongs to it, None when the backend has not been reached yet."""
+        return self._committed
+
+    @property
+    def safe_offset(self) -> int:
+        """Offset up to which the journal may be trimmed for all this lane cares."""
+        if self._committed is None:
+            return self._dropped_before
+        position, state = self._committed
+        return max(position if not state.smoothers else self._snapshot_offset, self._dropped_before)
+
+    def status(self) -> LaneStatus:
+        """Return how it is doing."""
+        journal, position = self._tools.journal, self.position or 0
+        waiting, oldest = journal.rows_after(position), 0.0
+        if waiting and (entries := journal.read(position, 1)) and entries[0].batch.num_rows:
+            oldest = max(0.0, (now() - int(entries[0].batch.receive_time[0])) / 1e9)
+        return LaneStatus(self._state, self.position, waiting, oldest, self._retries, self._last_error, self._written)
+
+    def give_up_before(self, offset: int) -> None:
+        """Let the journal forget entries that the backend does not have; they are accounted for as dropped."""
+        if offset <= self.safe_offset:
+            return
+        start = max(self.position or 0, self._dropped_before)
+        stream = self._tools.journal.stream
+        for entry in self._tools.journal.read(start, 2**62):
+            if entry.offset > offset:
+                break
+            tables = [
+                account(part, Outcome.DROPPED, group=name, reason="journal full")
+                for name, part in self.router.split(entry.batch).items()
+            ]
+            self._tools.ledger.record(self.backend.name, f"{stream}/dropped", entry.offset, join(tables))
+        self._dropped_before = offset
+
+    # -- the thread -----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._recover()
+                self._set_state("running")
+                while not self._stop.is_set():
+                    self._cycle()
+            except ForebayError as exc:
+                self._fail(exc)
+            except Exception as exc:  # noqa: BLE001 - a lane must survive a bug in a backend, and says so
+                _LOG.exception("lane %s: unexpected error; it starts again", self.backend.name)
+                self._fail(exc)
+        self._snapshot()
+        self._set_state("stopped")
+
+    def _recover(self) -> None:
+        """Find where the backend is, and the state that belongs there: a snapshot, and what came after it again."""
+        backend, tools = self.backend, self._tools
+        backend.close()
+        backend.open()
+        stream = tools.journal.stream
+        stored = backend.position(stream)
+        position = stored.offset if stored else 0
+        tools.ledger.forget_after(backend.name, stream, position)
+        first = tools.journal.state().first
+        if stored is not None and position + 1 < first:
+            text = (
+                "lane %s: the journal has nothing between the backend's offset %d and %d: fill it with `forebay copy`"
+            )
+            _LOG.error(text, backend.name, position, first)
+        state = LaneState.initial(self.router)
+        if state.smoothers:
+            saved = tools.snapshots.load(f"lane/{backend.name}", stream)
+            offset = 0
+            if saved is not None and saved[0] <= position:
+                offset, state = saved[0], LaneState.load(self.router, saved[1])
+            self._snapshot_offset = offset
+            while entries := [e for e in tools.journal.read(offset, 1_000_000) if e.offset <= position]:
+                state = process(entries, self.router, state).state
+                offset = entries[-1].offset
+        self._publish(position, state)
+
+    def _cycle(self) -> None:
+        entries = self._gather()
+        if not entries:
+            return
+        assert self._committed is not None
+        processed = process(entries, self.router, self._committed[1])
+        self._deliver(dict(processed.parts), list(processed.smoothed), entries[-1].offset)
+        self._publish(entries[-1].offset, processed.state)
+        if self._retries or self._last_error:
+            self._retries, self._last_error = 0, ""
+            self._set_state("running")
+        if time.monotonic() - self._snapshot_time > _SNAPSHOT_EVERY_S:
+            self._snapshot()
+
+    def _gather(self) -> list[JournalEntry]:
+        """Wait until there is enough to write, or it has waited long enough, or somebody asked."""
+        journal, settings = self._tools.journal, self._settings
+        limit = min(settings.flush_rows, self.backend.limits.largest_batch)
+        entries: list[JournalEntry] = []
+        rows, after = 0, self.position or 0
+        deadline = 0.0
+        while not self._stop.is_set():
+            fresh = journal.read(after, limit - rows)
+            if fresh:
+                deadline = deadline or time.monotonic() + settings.flush_interval / 1e9
+                entries += fresh
+                rows += sum(entry.batch.num_rows for entry in fresh)
+                after = fresh[-1].offset
+            if rows >= limit or (entries and time.monotonic() >= deadline):
+                break
+            if self._flush_now.is_set() and not fresh:
+                self._flush_now.clear()
+                if entries:
+                    break
+                with self._changed:
+                    self._changed.notify_all()
+            if entries:
+                self._flush_now.wait(min(0.05, max(0.0, deadline - time.monotonic())))
+            else:
+                journal.wait(after, 0.05 if self._flush_now.is_set() else 0.2)
+        return entries if not self._stop.is_set() else []
+
+    def _deliver(self, parts: dict[str, SampleBatch], tables: list[pa.Table], offset: int) -> None:
+        """Write until the backend has it: repeat what may pass, isolate and put aside what never will."""
+        tables += self._refuse_kinds(parts)
+        position = Position(self._tools.journal.stream, offset)
+        try:
+            self._write(parts, tables, position)
+            return
+        except PermanentError as exc:
+            _LOG.warning("lane %s: a sample up to offset %d cannot be stored: %s", self.backend.name, offset, exc)
+        for group, batch in parts.items():
+            tables += self._isolate(group, batch)
+        self._write({}, tables, position)
+
+    def _write(self, parts: Mapping[str, SampleBatch], tables: list[pa.Table], position: Position) -> None:
+        def record(receipt: WriteReceipt) -> None:
+            rows = join([*tables, *_stored(parts, receipt)])
+            self._tools.ledger.record(self.backend.name, position.stream, position.offset, rows)
+
+        receipt = self._retry(lambda: self.backend.write(parts, position, record))
+        if not receipt.repeated:
+            self._written += sum(batch.num_rows for batch in parts.values()) - receipt.duplicates
+
+    def _isolate(self, group: str, batch: SampleBatch) -> list[pa.Table]:
+        """Store a batch by halves, so that only the samples that cannot be stored are put aside."""
+        receipts: list[WriteReceipt] = []
+        try:
+            self._retry(lambda: self.backend.write({group: batch}, None, receipts.append))
+            return _stored({group: batch}, receipts[-1])
+        except PermanentError as exc:
+            if batch.num_rows == 1:
+                self._tools.dead_letters.add(self.backend.name, group, str(exc), batch)
+                return [account(batch, Outcome.DEAD, group=group, reason=type(exc).__name__)]
+        half = batch.num_rows // 2
+        return self._isolate(group, batch.slice(0, half)) + self._isolate(group, batch.slice(half))
+
+    def _refuse_kinds(self, parts: dict[str, SampleBatch]) -> list[pa.Table]:
+        """Put aside values of kinds that the backend does not hold."""
+        tables = []
+        held = self.backend.limits.kinds
+        for group, batch in list(parts.items()):
+            if all(kind in held for kind in batch.kinds):
+                continue
+            bad = np.isin(batch.kind_codes, [int(kind) for kind in Kind if kind not in held])
+            refused = batch.filter(bad)
+            reason = f"{self.backend.name} holds no values of type {', '.join(k.name.lower() for k in refused.kinds)}"
+            for start in range(0, refused.num_rows, 10_000):
+                self._tools.dead_letters.add(self.backend.name, group, reason, refused.slice(start, 10_000))
+            tables.append(account(refused, Outcome.DEAD, group=group, reason="kind not held"))
+            parts[group] = batch.filter(~bad)
+        return tables
+
+    def _retry(self, write: Callable[[], WriteReceipt]) -> WriteReceipt:
+        """Call until it does not fail for a passing reason, with backoff and jitter; gives up when stopped."""
+        delay = self._settings.retry_first / 1e9
+        while True:
+            try:
+                return write()
+            except TransientError as exc:
+                self._retries += 1
+                self._last_error = str(exc)
+                self._set_state("retrying")
+                _LOG.warning("lane %s: %s; trying again", self.backend.name, exc)
+                if self._stop.wait(delay * random.uniform(0.5, 1.0)):
+                    raise
+                delay = min(delay * 2, self._settings.retry_longest / 1e9)
+
+    # -- bookkeeping ----------------------------------------------------------------------------------
+
+    def _publish(self, position: int, state: LaneState) -> None:
+        with self._changed:
+            self._committed = (position, state)
+            self._changed.notify_all()
+
+    def _set_state(self, state: str) -> None:
+        with self._changed:
+            self._state = state
+            self._changed.notify_all()
+
+    def _fail(self, exc: Exception) -> None:
+        self._retries += 1
+        self._last_error = str(exc)
+        self._set_state("retrying")
+        longest = self._settings.retry_longest / 1e9
+        delay = min(self._settings.retry_first / 1e9 * 2 ** min(self._retries, 20), longest)
+        _LOG.warning("lane %s: %s; trying again in %.1f s", self.backend.name, exc, delay)
+        self._stop.wait(delay * random.uniform(0.5, 1.0))
+
+    def _snapshot(self) -> None:
+        """Keep the smoothing state, so that the journal may be trimmed up to the position that it belongs to."""
+        if self._committed is None or not self._committed[1].smoothers:
+            return
+        position, state = self._committed
+        self._tools.snapshots.save(f"lane/{self.backend.name}", self._tools.journal.stream, position, state.dump())
+        self._snapshot_offset, self._snapshot_time = position, time.monotonic()
+
+
+def _stored(parts: Mapping[str, SampleBatch], receipt: WriteReceipt) -> list[pa.Table]:
+    """Return the rows of the ledger for a write: stored, and duplicates."""
+    tables = []
+    for group, batch in parts.items():
+        duplicate = receipt.duplicate.get(group)
+        if duplicate is None or not duplicate.any():
+            tables.append(account(batch, Outcome.STORED, group=group))
+            continue
+        tables.append(account(batch, Outcome.STORED, group=group, where=~duplicate))
+        tables.append(account(batch, Outcome.DUPLICATE, group=group, reason="already stored", where=duplicate))
+    return tables

@@ -1,0 +1,66 @@
+"""Retention and compaction of the backends, in a thread of their own, since they may take long."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+
+from archiver.model import ForebayError
+from archiver.model.time import now
+from archiver.pipeline.lane import Lane
+from archiver.ports import SupportsCompaction, SupportsSegments
+
+_LOG = logging.getLogger(__name__)
+_EVERY_S = 60.0
+
+
+class Maintenance:
+    """Calls what each backend offers, once a minute; a failure is logged and tried again.
+
+    Parameters
+    ----------
+    lanes : callable
+        Gives the lanes now in force.
+    """
+
+    def __init__(self, lanes: Callable[[], Iterable[Lane]]) -> None:
+        self._lanes = lanes
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the step that is running."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def once(self) -> None:
+        """Drop segments older than their group's retention, and compact, in every backend that can."""
+        for lane in self._lanes():
+            if self._stop.is_set():
+                return
+            if lane.position is None:
+                continue
+            try:
+                _maintain(lane)
+            except ForebayError as exc:
+                _LOG.warning("maintenance of %s: %s; it is tried again", lane.backend.name, exc)
+
+    def _run(self) -> None:
+        while not self._stop.wait(_EVERY_S):
+            self.once()
+
+
+def _maintain(lane: Lane) -> None:
+    backend = lane.backend
+    if isinstance(backend, SupportsSegments):
+        for group in lane.router.groups.values():
+            if group.retention_ns:
+                backend.drop_before(group.name, now() - group.retention_ns)
+    if isinstance(backend, SupportsCompaction):
+        backend.compact()

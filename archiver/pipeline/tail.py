@@ -1,0 +1,114 @@
+"""A backend with the journal's tail over it: what was acknowledged is readable at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from archiver.model import Interval, SampleBatch
+from archiver.model.identity import duplicates, newest_versions
+from archiver.pipeline.lane import Lane
+from archiver.pipeline.latest import last_of_each
+from archiver.pipeline.processing import LaneState, process
+from archiver.ports import Coverage, Journal
+
+
+class TailedBackend:
+    """The reading verbs of a backend, over what it holds and what the journal holds beyond its position.
+
+    The tail goes through the same routing and smoothing that the lane will apply, so an answer does not change
+    when the lane catches up; samples that the swinging door still holds are shown as they would be stored now.
+    """
+
+    def __init__(self, lane: Lane, journal: Journal) -> None:
+        self._lane = lane
+        self._journal = journal
+        self.name = lane.backend.name
+
+    def read(
+        self,
+        elements: Sequence[str],
+        interval: Interval,
+        *,
+        groups: Sequence[str] | None = None,
+        as_of: int | None = None,
+        versions: bool = False,
+    ) -> Iterator[SampleBatch]:
+        """Yield samples in order; see `archiver.ports.Backend.read`."""
+        tail = self._tail(elements, groups)  # before the backend is asked: what moves meanwhile is then in both
+        tail = tail.filter(tail.mask_interval(interval))
+        if as_of is not None:
+            tail = tail.filter(tail.receive_time <= as_of)
+        stored = self._lane.backend.read(elements, interval, groups=groups, as_of=as_of, versions=versions)
+        yield from _merge(stored, tail.sorted(), versions)
+
+    def last_before(
+        self,
+        elements: Sequence[str],
+        time: int,
+        *,
+        groups: Sequence[str] | None = None,
+        as_of: int | None = None,
+    ) -> SampleBatch:
+        """Return the last sample of each element before a time; see `archiver.ports.Backend.last_before`."""
+        tail = self._tail(elements, groups)
+        keep = tail.source_time < time
+        if as_of is not None:
+            keep &= tail.receive_time <= as_of
+        tail = tail.filter(keep)
+        stored = self._lane.backend.last_before(elements, time, groups=groups, as_of=as_of)
+        return last_of_each(newest_versions(SampleBatch.concat([stored, tail]))).sorted() if tail.num_rows else stored
+
+    def elements(self) -> list[str]:
+        """Return the names of all elements that have a sample, sorted."""
+        names = set(self._lane.backend.elements())
+        for entry in self._journal.read(self._lane.position or 0, 2**62):
+            names.update(name for name in entry.batch.present() if self._lane.router.groups_of(name))
+        return sorted(names)
+
+    def coverage(self) -> list[Coverage]:
+        """Return what the backend itself holds."""
+        return self._lane.backend.coverage()
+
+    def _tail(self, elements: Sequence[str], groups: Sequence[str] | None) -> SampleBatch:
+        position, state = self._lane.committed or (0, LaneState.initial(self._lane.router))
+        entries = self._journal.read(position, 2**62)
+        if not entries and not state.smoothers:
+            return SampleBatch.empty()
+        processed = process(entries, self._lane.router, state, set(elements))
+        parts = [*processed.parts.items(), *processed.state.held().items()]
+        return SampleBatch.concat([batch for name, batch in parts if groups is None or name in groups])
+
+
+def _merge(stored: Iterator[SampleBatch], tail: SampleBatch, versions: bool) -> Iterator[SampleBatch]:
+    """Merge a sorted stream with a sorted batch, each sample once."""
+    for batch in stored:
+        if not tail.num_rows:
+            yield batch
+            continue
+        count = _rows_up_to(tail, batch)
+        if count:
+            yield _once(SampleBatch.concat([batch, tail.slice(0, count)]), versions)
+            tail = tail.slice(count)
+        else:
+            yield batch
+    if tail.num_rows:
+        yield _once(tail, versions)
+
+
+def _rows_up_to(tail: SampleBatch, batch: SampleBatch) -> int:
+    """Return how many rows of a sorted tail lie at or before the last row of a batch."""
+    if not batch.num_rows:
+        return 0
+    last = batch.elements[int(batch.codes[-1])]
+    time, sequence = int(batch.source_time[-1]), int(batch.sequence[-1])
+    order = np.array([(name > last) - (name < last) for name in tail.elements], np.int8)[tail.codes]
+    same = (tail.source_time < time) | ((tail.source_time == time) & (tail.sequence <= sequence))
+    return int(((order < 0) | ((order == 0) & same)).sum())
+
+
+def _once(batch: SampleBatch, versions: bool) -> SampleBatch:
+    if not versions:
+        return newest_versions(batch)
+    return batch.filter(~duplicates(batch, SampleBatch.empty())).sorted()
