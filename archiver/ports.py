@@ -115,11 +115,15 @@ class BackendContext:
     groups : mapping of name to ArchiveGroup
         The archive groups that this backend stores; it may be asked to write a group that is not in there
         (one that was taken out of the configuration), and then uses the defaults.
+    read_only : bool
+        Open beside a process that writes: nothing is created, locked or repaired, and `write` is refused. What the
+        other process commits is seen by the next call.
     """
 
     name: str
     directory: Path
     groups: Mapping[str, ArchiveGroup] = field(default_factory=dict)
+    read_only: bool = False
 
     def group(self, name: str) -> ArchiveGroup:
         """Return a group, or one with default settings under that name."""
