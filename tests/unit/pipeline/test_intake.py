@@ -1,0 +1,159 @@
+"""The intake refuses what cannot be, says why, and takes everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from archiver.journal.sqlite import SqliteJournal, SqliteOptions
+from archiver.model import ArchiveGroup, BackpressureError, Kind, Metadata, SampleBatch
+from archiver.model.time import DAY_NS, NANOSECONDS, now
+from archiver.pipeline.catalog import Catalog
+from archiver.pipeline.intake import Intake
+from archiver.pipeline.latest import Latest
+from archiver.pipeline.ledger import decode
+from archiver.pipeline.routing import Router
+from archiver.pipeline.store import Store
+
+NOW = now()
+GROUPS = {
+    "short": ArchiveGroup("short", ("S:*",), ("lake",), retention_ns=DAY_NS),
+    "closed": ArchiveGroup("closed", ("C:*",), ("lake",), known_only=True),
+    "rest": ArchiveGroup("rest", ("T:*", "T2"), ("lake",)),
+}
+
+
+class Bench:
+    def __init__(self, directory: Path) -> None:
+        self.store = Store(directory / "archive.db")
+        self.catalog = Catalog(self.store)
+        self.journal = SqliteJournal(directory, SqliteOptions())
+        self.journal.open()
+        self.latest = Latest()
+        router = Router(GROUPS)
+        self.intake = Intake(
+            self.journal, self.catalog, lambda: router, self.latest, 60 * NANOSECONDS, clock=lambda: NOW
+        )
+
+    def submit(self, batch: SampleBatch, **more):
+        return self.intake.submit(batch, **more).result(10)
+
+    def journalled(self) -> SampleBatch:
+        return SampleBatch.concat([entry.batch for entry in self.journal.read(0, 10**9)])
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.journal.close()
+    bench.store.close()
+
+
+def test_a_good_batch_is_buffered_with_the_receive_time_of_the_intake(bench: Bench):
+    receipt = bench.submit(SampleBatch.from_columns("T:1", [NOW, NOW + 1], [1.0, 2.0], receive_time=5))
+    assert receipt.counts == {"buffered": 2, "rejected": 0}
+    assert bench.journalled().receive_time.tolist() == [NOW, NOW]
+
+
+def test_receive_times_grow_even_when_the_clock_stands_still(bench: Bench):
+    for value in (1.0, 2.0, 3.0):
+        bench.submit(SampleBatch.from_columns("T:1", [NOW], [value]))
+    assert bench.journalled().receive_time.tolist() == [NOW, NOW + 1, NOW + 2]
+
+
+@pytest.mark.parametrize(
+    ("element", "time", "reason"),
+    [
+        ("T:1", NOW + 61 * NANOSECONDS, "too far in the future"),
+        ("S:1", NOW - 2 * DAY_NS, "older than the retention"),
+        ("X:1", NOW, "no archive group takes it"),
+        ("C:1", NOW, "unknown element"),
+        ("", NOW, "bad element name"),
+        ("T:\x00", NOW, "bad element name"),
+        ("T:" + "x" * 2000, NOW, "bad element name"),
+    ],
+)
+def test_a_bad_sample_is_rejected_and_its_neighbours_are_not(bench: Bench, element: str, time: int, reason: str):
+    receipt = bench.submit(SampleBatch.from_columns(["T:1", element, "T2"], [NOW, time, NOW], [1.0, 2.0, 3.0]))
+    assert receipt.counts == {"buffered": 2, "rejected": 1}
+    assert [key for key in receipt.reasons if key.startswith(reason)]
+    assert [(r.row, r.element) for r in receipt.rejections] == [(1, element)]
+    assert bench.journalled().present() == ["T:1", "T2"]
+    ((_, account),) = bench.journal.accounts(0)
+    row = decode(account).to_pylist()[0]
+    assert (row["element"], row["outcome"], row["count"], row["first"]) == (element, "rejected", 1, time)
+
+
+def test_a_described_element_is_taken_by_a_closed_group(bench: Bench):
+    bench.catalog.describe("C:1", Metadata(kind=Kind.FLOAT, unit="mA"))
+    assert bench.submit(SampleBatch.from_columns("C:1", [NOW], [1.0])).counts["buffered"] == 1
+
+
+def test_values_are_cast_to_the_elements_type_where_nothing_is_lost(bench: Bench):
+    bench.submit(SampleBatch.from_columns("T:1", [NOW], [1.5]))
+    receipt = bench.submit(SampleBatch.from_columns("T:1", [NOW + 1, NOW + 2], [2, 2**53 + 1]))
+    assert receipt.counts == {"buffered": 1, "rejected": 1}
+    assert bench.journalled().values(Kind.FLOAT).to_pylist() == [1.5, 2.0]
+    assert bench.journalled().kinds == (Kind.FLOAT,)
+
+
+def test_a_whole_float_goes_into_an_integer_element_and_a_broken_one_does_not(bench: Bench):
+    bench.submit(SampleBatch.from_columns("T:1", [NOW], [1], kind=Kind.INT))
+    receipt = bench.submit(SampleBatch.from_columns("T:1", [NOW + 1, NOW + 2, NOW + 3], [2.0, 2.5, float("nan")]))
+    assert receipt.counts == {"buffered": 1, "rejected": 2}
+    assert bench.journalled().values(Kind.INT).to_pylist() == [1, 2]
+
+
+def test_text_for_a_number_is_rejected_by_type(bench: Bench):
+    bench.submit(SampleBatch.from_columns("T:1", [NOW], [1.5]))
+    receipt = bench.submit(SampleBatch.from_columns(["T:1", "T2"], [NOW + 1, NOW + 1], ["on", "off"]))
+    assert receipt.reasons == {"wrong type: text for an element of type float": 1}
+    assert bench.catalog.get("T2").metadata.kind is Kind.TEXT
+
+
+def test_no_value_fits_every_type_and_decides_none(bench: Bench):
+    bench.submit(SampleBatch.from_columns("T:1", [NOW], [None]))
+    assert bench.catalog.get("T:1").metadata.kind is Kind.NONE
+    bench.submit(SampleBatch.from_columns("T:1", [NOW + 1, NOW + 2], [True, None]))
+    assert bench.catalog.get("T:1").metadata.kind is Kind.BOOL
+    assert bench.journalled().num_rows == 3
+
+
+def test_different_samples_of_one_instant_are_numbered(bench: Bench):
+    bench.submit(SampleBatch.from_columns("T:1", [NOW, NOW, NOW], [1.0, 2.0, 1.0]))
+    assert bench.journalled().sequence.tolist() == [0, 1, 0]
+
+
+def test_what_the_door_refused_is_accounted_for(bench: Bench):
+    receipt = bench.submit(SampleBatch.empty(), refused={"line does not parse": 3})
+    assert receipt.counts == {"buffered": 0, "rejected": 3}
+    ((_, account),) = bench.journal.accounts(0)
+    assert decode(account)["count"].to_pylist() == [3]
+
+
+def test_a_full_journal_takes_nothing_and_says_when_to_come_back(bench: Bench):
+    bench.journal.options = SqliteOptions(max_bytes=10)
+    with pytest.raises(BackpressureError, match="journal is full") as error:
+        bench.submit(SampleBatch.from_columns("T:1", [NOW], [1.0]))
+    assert error.value.retry_after_s > 0
+    assert bench.journalled().num_rows == 0
+
+
+def test_the_latest_value_is_there_when_the_receipt_is(bench: Bench):
+    bench.submit(SampleBatch.from_columns(["T:1", "T2", "T:1"], [NOW, NOW, NOW + 1], [1.0, 2.0, 3.0]))
+    bench.submit(SampleBatch.from_columns("T:1", [NOW - 5], [0.0]))
+    rows = bench.latest.get(["T:1", "T2", "T:9"])
+    assert [(row[0], row[1], row[-1]) for row in rows.to_pylist()] == [("T2", NOW, 2.0), ("T:1", NOW + 1, 3.0)]
+
+
+def test_a_large_batch_of_many_elements(bench: Bench):
+    n = 100_000
+    names = [f"T:{i}" for i in range(1000)]
+    codes = np.tile(np.arange(1000), n // 1000)
+    batch = SampleBatch.from_columns([names[i] for i in codes], NOW - np.arange(n), np.arange(n, dtype=float))
+    assert bench.submit(batch).counts["buffered"] == n
+    assert bench.latest.get().num_rows == 1000
