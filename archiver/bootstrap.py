@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 from archiver import registry
 from archiver.config import BackendSettings, Settings
-from archiver.model import ForebayError, Interval, InvalidInputError, NotFoundError, SampleBatch, TransientError
+from archiver.model import (
+    ForebayError,
+    Interval,
+    InvalidInputError,
+    NotFoundError,
+    SampleBatch,
+    format_time,
+)
 from archiver.pipeline.catalog import Catalog
 from archiver.pipeline.copying import CopyReceipt, copy
 from archiver.pipeline.dead_letters import DeadLetters
@@ -23,7 +26,8 @@ from archiver.pipeline.intake import Intake, IntakeReceipt
 from archiver.pipeline.keeper import Keeper
 from archiver.pipeline.lane import Lane, LaneStatus, LaneTools
 from archiver.pipeline.latest import Latest
-from archiver.pipeline.ledger import Ledger
+from archiver.pipeline.ledger import Ledger, Outcome, Total
+from archiver.pipeline.lock import DirectoryLock
 from archiver.pipeline.maintenance import Maintenance
 from archiver.pipeline.renames import RenamedReader
 from archiver.pipeline.routing import Router
@@ -45,57 +49,22 @@ class BackendState:
     dead_letters: int
     coverage: tuple[Coverage, ...]
 
-
-class DirectoryInUseError(TransientError):
-    """Another process works on this data directory; `info` is what it said about itself."""
-
-    def __init__(self, message: str, info: dict[str, Any]) -> None:
-        super().__init__(message)
-        self.info = info
-
-
-class DirectoryLock:
-    """One process per data directory; the lock file says which, and where it answers."""
-
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / "lock"
-        self._file: TextIO | None = None
-
-    def acquire(self) -> None:
-        """Take the lock.
-
-        Raises
-        ------
-        DirectoryInUseError
-            Somebody holds it.
-        """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = self._path.open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            file.seek(0)
-            info = json.loads(file.read() or "{}")
-            file.close()
-            where = f" (process {info.get('pid', '?')})"
-            raise DirectoryInUseError(f"{self._path.parent} is in use by another forebay{where}", info) from exc
-        self._file = file
-        self.announce({})
-
-    def announce(self, info: dict[str, Any]) -> None:
-        """Tell other processes about this one, such as its address."""
-        if self._file is None:
-            return
-        self._file.seek(0)
-        self._file.truncate()
-        json.dump({"pid": os.getpid(), **info}, self._file)
-        self._file.flush()
-
-    def release(self) -> None:
-        """Give the lock back."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+    def to_row(self) -> dict[str, Any]:
+        """Return name, kind, state, position, lag, oldest unflushed age, coverage and trouble as plain values."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "state": self.lane.state,
+            "position": self.lane.position,
+            "lag_samples": self.lane.lag_samples,
+            "oldest_unflushed_s": round(self.lane.oldest_unflushed_s, 3),
+            "samples": sum(part.rows for part in self.coverage),
+            "first": format_time(min(part.first for part in self.coverage)) if self.coverage else None,
+            "last": format_time(max(part.last for part in self.coverage)) if self.coverage else None,
+            "dead_letters": self.dead_letters,
+            "retries": self.lane.retries,
+            "last_error": self.lane.last_error,
+        }
 
 
 class Archive:
@@ -159,6 +128,11 @@ class Archive:
         self._keeper.start()
         self._maintenance.start()
         (self.directory / SETTINGS_FILE).write_text(self.settings.model_dump_json(), encoding="utf-8")
+
+    def wait_ready(self, timeout_s: float = 30.0) -> bool:
+        """Wait until every backend was reached, or has failed to answer; return whether all were reached."""
+        reached = [lane.wait_reached(timeout_s) for lane in list(self.lanes.values())]
+        return all(reached)
 
     def close(self, *, drain: bool = True) -> None:
         """Stop everything; with `drain`, the lanes first write what the journal holds, if their backends answer."""
@@ -283,6 +257,16 @@ class Archive:
             states.append(BackendState(settings.name, settings.kind, lane.status(), count, coverage))
         return states
 
+    def totals(self) -> list[Total]:
+        """Return the ledger's counts by lane, group, outcome and reason, with what is buffered for each backend."""
+        self._keeper.absorb()
+        buffered = [
+            Total(name, "", str(Outcome.BUFFERED), "", waiting)
+            for name, lane in self.lanes.items()
+            if (waiting := lane.status().lag_samples)
+        ]
+        return self.ledger.totals() + buffered
+
     @property
     def groups(self) -> Router:
         """The archive groups in force."""
@@ -292,7 +276,8 @@ class Archive:
 
     def flush(self, timeout_s: float = 60.0) -> bool:
         """Make the lanes write what the journal holds; return whether all backends have it."""
-        return all([lane.flush(timeout_s) for lane in list(self.lanes.values())])
+        done = [lane.flush(timeout_s) for lane in list(self.lanes.values())]
+        return all(done)
 
     def replay_dead_letter(self, letter_id: int, mended: SampleBatch | None = None) -> Future[IntakeReceipt]:
         """Send a dead letter's samples, or mended ones in their place, through the intake again."""

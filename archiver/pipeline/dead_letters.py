@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
-from archiver.model import NotFoundError, SampleBatch
+from archiver.model import NotFoundError, SampleBatch, format_time
 from archiver.model.time import now
 from archiver.pipeline.store import Store
 
@@ -45,6 +46,20 @@ class DeadLetter:
     created: int
     samples: SampleBatch
     replayed: int | None
+
+    def to_row(self) -> dict[str, Any]:
+        """Return it as plain values, with the number of samples and their elements in place of the samples."""
+        names = self.samples.present()
+        return {
+            "id": self.id,
+            "backend": self.lane,
+            "group": self.group,
+            "samples": self.samples.num_rows,
+            "elements": ", ".join(names[:3]) + (", …" if len(names) > 3 else ""),
+            "created": format_time(self.created),
+            "replayed": None if self.replayed is None else format_time(self.replayed),
+            "reason": self.reason,
+        }
 
 
 class DeadLetters:

@@ -113,6 +113,12 @@ class Lane:
         if self._thread.is_alive():
             self._thread.join()
 
+    def wait_reached(self, timeout_s: float) -> bool:
+        """Wait until the backend was reached or has failed to answer; return whether it was reached."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._committed is not None or self._retries > 0, timeout_s)
+            return self._committed is not None
+
     def flush(self, timeout_s: float) -> bool:
         """Write what the journal holds now without waiting for more; return whether the backend has it."""
         target = self._tools.journal.state().last

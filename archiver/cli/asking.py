@@ -1,0 +1,128 @@
+"""Commands that read: check, query, explain, backends, ledger, elements."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from archiver import config
+from archiver.cli.face import connect
+from archiver.cli.options import Config, Data, From, To, interval_of, range_of, table
+from archiver.model import Interval, InvalidInputError, parse_duration, parse_time
+from archiver.query import Query, Range
+
+
+class Format(StrEnum):
+    """Formats of an answer."""
+
+    CSV = "csv"
+    JSON = "json"
+    NDJSON = "ndjson"
+    ARROW = "arrow"
+    PARQUET = "parquet"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (check, query, explain, backends, ledger, elements):
+        app.command()(command)
+
+
+def check(path: Annotated[Path, typer.Argument(metavar="CONFIG")]) -> None:
+    """Validate a configuration file; every problem is named with key, value and fix."""
+    settings = config.load(path, environment={})
+    groups = ", ".join(f"{group.name} -> {' and '.join(group.backends)}" for group in settings.groups)
+    typer.echo(f"{path} is valid: {len(settings.backends)} backends, {len(settings.groups)} groups ({groups})")
+
+
+def query(
+    element: Annotated[list[str], typer.Argument(help="Element names.")],
+    start: Annotated[str, typer.Option("--from", metavar="T", help="Start: ISO-8601 with a zone, or now-1h.")] = "",
+    end: Annotated[str, typer.Option("--to", metavar="T", help="End, not included.")] = "now",
+    at: Annotated[str, typer.Option(metavar="T", help="The value that held at this instant, instead.")] = "",
+    backend: Annotated[str | None, typer.Option(help="Ask this backend only.")] = None,
+    range_: Annotated[
+        list[str] | None, typer.Option("--range", metavar="NAME=FROM/TO", help="Which backend answers which time.")
+    ] = None,
+    group: Annotated[list[str] | None, typer.Option(help="Only samples stored by this archive group.")] = None,
+    aggregate: Annotated[list[str] | None, typer.Option(help="count, min, max, mean, time_weighted_mean, …")] = None,
+    bucket: Annotated[str, typer.Option(metavar="DURATION", help="Length of a bucket, such as 1h.")] = "",
+    before: Annotated[bool, typer.Option(help="Also the last value before the start.")] = False,
+    limit: Annotated[int | None, typer.Option(help="Most rows.")] = None,
+    cursor: Annotated[str | None, typer.Option(help="Continue an answer that had a limit.")] = None,
+    as_of: Annotated[str, typer.Option(metavar="T", help="Only what was known at this instant.")] = "",
+    versions: Annotated[bool, typer.Option(help="All versions of corrected samples.")] = False,
+    format_: Annotated[Format, typer.Option("--format")] = Format.CSV,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
+    data: Data = None,
+    config_: Config = None,
+) -> None:
+    """Read samples or aggregates of elements."""
+    ranges = tuple(Range(*range_of(text)) for text in range_ or ())
+    with connect(config_, data) as face:
+        if at:
+            _write(face.values_at(element, parse_time(at), backend, format_), output)
+            return
+        question = Query(
+            tuple(element),
+            _interval(start, end, ranges),
+            ranges=ranges,
+            backend=backend,
+            groups=tuple(group or ()),
+            before=int(before),
+            limit=limit,
+            cursor=cursor,
+            aggregates=tuple(name for text in aggregate or () for name in text.split(",")),
+            bucket_ns=parse_duration(bucket) if bucket else 0,
+            as_of=parse_time(as_of) if as_of else None,
+            versions=versions,
+        )
+        _write(face.query(question, format_), output)
+
+
+def explain(element: str, start: From, end: To = "now", data: Data = None, config_: Config = None) -> None:
+    """Say what became of an element's samples: stored, smoothed, duplicate, rejected, buffered, dead-lettered."""
+    with connect(config_, data) as face:
+        for sentence in face.explain(element, interval_of(start, end))["sentences"]:
+            typer.echo(sentence)
+
+
+def backends(data: Data = None, config_: Config = None) -> None:
+    """Show every backend: kind, state, position, lag, oldest unflushed age, coverage."""
+    with connect(config_, data) as face:
+        typer.echo(table(face.backends()), nl=False)
+
+
+def ledger(data: Data = None, config_: Config = None) -> None:
+    """Show how many samples ended in which column of the ledger, by backend, group and reason."""
+    with connect(config_, data) as face:
+        typer.echo(table(face.ledger()), nl=False)
+
+
+def elements(
+    pattern: Annotated[str, typer.Argument(help="Glob.")] = "*", data: Data = None, config_: Config = None
+) -> None:
+    """List the elements that match a glob."""
+    with connect(config_, data) as face:
+        typer.echo(table(face.elements(pattern)), nl=False)
+
+
+def _interval(start: str, end: str, ranges: tuple[Range, ...]) -> Interval:
+    if start:
+        return interval_of(start, end)
+    if not ranges:
+        raise InvalidInputError("--from is missing: give the start of the time range, such as --from now-1h")
+    return Interval(min(r.interval.start for r in ranges), max(r.interval.end for r in ranges))
+
+
+def _write(chunks: Iterable[bytes], output: Path | None) -> None:
+    with contextlib.nullcontext(sys.stdout.buffer) if output is None else output.open("wb") as sink:
+        for chunk in chunks:
+            sink.write(chunk)
+        sink.flush()

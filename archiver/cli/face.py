@@ -1,0 +1,102 @@
+"""What the commands need of an archive, whether it runs in another process or is opened here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from archiver import config
+from archiver.config import Settings
+from archiver.model import ConfigurationError, Interval, SampleBatch
+from archiver.query import Query
+
+
+class Face(Protocol):
+    """The operations behind the commands; answers are plain values, as the HTTP service gives them."""
+
+    def submit(self, batch: SampleBatch) -> dict[str, int]:
+        """Send samples through the intake; return counts by column of the ledger."""
+
+    def query(self, query: Query, format_name: str) -> Iterator[bytes]:
+        """Answer a query in a format: csv, json, ndjson, arrow or parquet."""
+
+    def values_at(self, elements: Sequence[str], time: int, backend: str | None, format_name: str) -> Iterator[bytes]:
+        """Return the samples that held at an instant."""
+
+    def explain(self, element: str, interval: Interval) -> dict[str, Any]:
+        """Return what became of an element's samples."""
+
+    def backends(self) -> list[dict[str, Any]]:
+        """Return how every backend is doing."""
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """Return the ledger's counts."""
+
+    def elements(self, pattern: str) -> list[dict[str, Any]]:
+        """Return the elements that match a glob."""
+
+    def dead_letters(self, *, replayed: bool) -> list[dict[str, Any]]:
+        """Return the dead letters, without their samples."""
+
+    def dead_letter(self, letter_id: int) -> SampleBatch:
+        """Return the samples of a dead letter."""
+
+    def replay_dead_letter(self, letter_id: int, mended: SampleBatch | None) -> dict[str, int]:
+        """Send a dead letter, or its mended samples, through the intake; return counts by column of the ledger."""
+
+    def copy(
+        self,
+        source: str,
+        target: str,
+        interval: Interval,
+        elements: Sequence[str] | None,
+        progress: Callable[[int, int], None],
+    ) -> dict[str, int]:
+        """Fill one backend from another; return samples read, stored and found to be there."""
+
+
+def find_settings(path: Path | None, data: Path | None) -> Settings:
+    """Return the settings that a command is to use.
+
+    A file named by the caller; else ``forebay.toml`` in the data directory; else what the archive in that
+    directory was last run with; else the embedded defaults.
+
+    Raises
+    ------
+    ConfigurationError
+    """
+    overrides = {"data": str(data) if data else None}
+    if path is None and data is not None and (data / "forebay.toml").is_file():
+        path = data / "forebay.toml"
+    if path is None and data is not None and (data / "settings.json").is_file():
+        try:
+            return config.load_json(data / "settings.json", overrides)
+        except ConfigurationError as exc:
+            raise ConfigurationError([f"{data / 'settings.json'}: {problem}" for problem in exc.problems]) from exc
+    return config.load(path, overrides=overrides)
+
+
+@contextmanager
+def connect(path: Path | None, data: Path | None) -> Iterator[Face]:
+    """Give the running archive of a directory, or one that is opened here until the end of the block."""
+    from archiver.cli.local import LocalFace
+    from archiver.pipeline.lock import DirectoryInUseError
+
+    settings = find_settings(path, data)
+    local = LocalFace(settings)
+    try:
+        local.open()
+    except DirectoryInUseError as exc:
+        if "url" not in exc.info:
+            raise
+        from archiver.cli.remote import RemoteFace
+
+        with RemoteFace(exc.info["url"]) as remote:
+            yield remote
+        return
+    try:
+        yield local
+    finally:
+        local.close()

@@ -1,0 +1,45 @@
+"""The root command: options, sub-commands (those of other packages come in by entry point), and errors in words."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+
+from archiver import registry
+from archiver.cli import asking, doing, loading
+from archiver.model import ConfigurationError, ForebayError, InvalidInputError, NotFoundError
+
+USAGE_ERROR = 2
+
+
+def build() -> typer.Typer:
+    """Return the application with every command that is installed."""
+    app = typer.Typer(
+        name="forebay",
+        help="An open archiver for industrial control systems.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    asking.register(app)
+    loading.register(app)
+    doing.register(app)
+    for name in registry.names(registry.COMMANDS):
+        app.command(name)(registry.load(registry.COMMANDS, name))
+    return app
+
+
+def main() -> None:
+    """Run the command line; an error that has a reason is shown as that reason, not as a trace."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        build()()
+    except ForebayError as exc:
+        typer.echo(f"forebay: {exc}", err=True)
+        usage = isinstance(exc, (ConfigurationError, InvalidInputError, NotFoundError))
+        sys.exit(USAGE_ERROR if usage else 1)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone, as `head` does
+        sys.exit(0)
