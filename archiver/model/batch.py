@@ -112,7 +112,8 @@ class SampleBatch:
         Raises
         ------
         InvalidInputError
-            Lengths differ, a name or time is null, or the values have no kind.
+            Lengths differ, a name or time is null, a number does not fit its column, the values have no kind, a
+            sample has two of them, or an array has null items.
 
         Examples
         --------
@@ -122,20 +123,24 @@ class SampleBatch:
         """
         times = as_int64(source_time, "source_time")
         count = len(times)
-        values = value if isinstance(value, Mapping) else _values_of(value, kind)
-        arrays: list[Any] = [
+        given = value if isinstance(value, Mapping) else _values_of(value, kind)
+        columns: list[Any] = [
             _elements(element, count),
             pa.array(times),
-            pa.array(_spread(sequence, count, np.int32)),
-            pa.array(_spread(receive_time, count, np.int64)),
-            pa.array(_spread(status, count, np.uint64)),
+            pa.array(_spread(sequence, count, np.int32, "sequence")),
+            pa.array(_spread(receive_time, count, np.int64, "receive_time")),
+            pa.array(_spread(status, count, np.uint64, "status")),
         ]
-        kinds = [k for k in VALUE_KINDS if k in values and values[k].null_count < len(values[k])]
-        arrays += [values[k] if values[k].type == k.arrow_type else values[k].cast(k.arrow_type) for k in kinds]
-        lengths = {len(array) for array in arrays}
+        lengths = {len(column) for column in (*columns, *given.values())}
         if lengths != {count}:
             raise InvalidInputError(f"the columns have different lengths: {sorted(lengths)}")
-        return cls(pa.RecordBatch.from_arrays(arrays, schema=schema_of(kinds)))
+        values = {k: _arrow(given[k], k.arrow_type, "value") for k in VALUE_KINDS if k in given}
+        values = {k: array for k, array in values.items() if array.null_count < count}
+        if len(values) > 1:
+            _check_one_set(values.values())
+        if any(kind.is_list and array.flatten().null_count for kind, array in values.items()):
+            raise InvalidInputError("an array has null items; a sample has a value as a whole or none (NaN is a value)")
+        return cls(pa.RecordBatch.from_arrays([*columns, *values.values()], schema=schema_of(values)))
 
     @classmethod
     def empty(cls) -> SampleBatch:
@@ -168,7 +173,8 @@ class SampleBatch:
         return self.num_rows
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, SampleBatch) and self.to_pylist() == other.to_pylist()
+        # as text NaN equals NaN and -0.0 is not 0.0
+        return isinstance(other, SampleBatch) and repr(self.to_pylist()) == repr(other.to_pylist())
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -282,13 +288,12 @@ class SampleBatch:
     def compacted(self) -> SampleBatch:
         """Return the batch with a dictionary of just the names in use, sorted by name."""
         names = self.elements
-        used = np.unique(self.codes)
-        ranked = sorted(used.tolist(), key=names.__getitem__)
-        if len(ranked) == len(names) and ranked == list(range(len(names))):
+        present = sorted(set(self.present()))
+        if present == names:
             return self
-        rank = np.zeros(len(names), np.int32)
-        rank[ranked] = np.arange(len(ranked), dtype=np.int32)
-        return self.with_elements(rank[self.codes], [names[i] for i in ranked])
+        ranks = {name: rank for rank, name in enumerate(present)}
+        table = np.fromiter((ranks.get(name, 0) for name in names), np.int32, len(names))
+        return self.with_elements(table[self.codes], present)
 
     def with_elements(self, codes: Int32s, names: Sequence[str]) -> SampleBatch:
         """Return the batch with other names: `codes` index `names`."""
@@ -306,29 +311,38 @@ class SampleBatch:
     def sorted(self) -> SampleBatch:
         """Return the batch in the order element name, source time, sequence, receive time."""
         compact = self.compacted()
-        order = compact._order()
+        order = sort_order(compact.codes, compact.source_time, compact.sequence, compact.receive_time)
         return compact if order is None else compact.take(order)
-
-    def _order(self) -> Int64s | None:
-        time, codes = self.source_time, self.codes
-        if self.num_rows < 2:
-            return None
-        same = codes[1:] == codes[:-1]
-        if not _ascending(time, self.sequence, self.receive_time):
-            first = np.lexsort((self.receive_time, self.sequence, time))
-        elif same.all() or (codes[1:] >= codes[:-1]).all():
-            return None
-        else:
-            first = None
-        keys = codes.astype(np.int16) if len(self.elements) < 2**15 else codes  # int16: numpy sorts by radix
-        if first is None:
-            return np.argsort(keys, kind="stable")
-        return first[np.argsort(keys[first], kind="stable")]
 
     def _replace(self, index: int, column: pa.Array) -> SampleBatch:
         arrays = self._batch.columns
         arrays[index] = column
         return SampleBatch(pa.RecordBatch.from_arrays(arrays, schema=self._batch.schema))
+
+
+def sort_order(codes: NDArray[np.signedinteger[Any]], *keys: NDArray[Any]) -> Int64s | None:
+    """Return the stable order of rows by `codes` (not negative), then by the keys; None when they are in it already.
+
+    Batches come grouped by time or by element, and rarely shuffled, so the cheap orders are tried first.
+    """
+    if len(codes) < 2 or _ascending(codes, *keys):
+        return None
+    order = _by_code(codes)
+    codes_, *keys_ = (column[order] for column in (codes, *keys))
+    if _ascending(codes_, *keys_):
+        return order
+    span = int(keys_[0].max()) - int(keys_[0].min()) + 1
+    if span * (int(codes_[-1]) + 1) < 2**63:  # both fit in one number, which sorts at once
+        finer = np.argsort(codes_ * np.int64(span) + (keys_[0] - keys_[0].min()), kind="stable")
+        if _ascending(*(column[finer] for column in (codes_, *keys_))):
+            return order[finer]
+    order = np.lexsort(keys[::-1])
+    return order[_by_code(codes[order])]
+
+
+def _by_code(codes: NDArray[Any]) -> Int64s:
+    narrow = codes.astype(np.int16) if codes.max() < 2**15 else codes  # numpy sorts 16 bits by radix
+    return np.argsort(narrow, kind="stable")
 
 
 def _ascending(*keys: NDArray[Any]) -> bool:
@@ -354,31 +368,68 @@ def as_int64(values: ArrayLike | pa.Array, what: str) -> Int64s:
     Raises
     ------
     InvalidInputError
-        Something in there is not an integer, or null.
+        Something in there is not an integer, null, or too large.
     """
-    if isinstance(values, (pa.Array, pa.ChunkedArray)):
-        if values.null_count:
-            raise InvalidInputError(f"{what} has {values.null_count} nulls")
-        return _numpy(values.cast(pa.int64()))
-    array = np.asarray(values)
-    if array.dtype.kind not in "iu" and array.size:
-        raise InvalidInputError(f"{what} must be integers (ns), not {array.dtype}")
-    return array.astype(np.int64, copy=False)
+    return _integers(values, np.int64, what)
 
 
-def _spread(value: Any, count: int, dtype: Any) -> NDArray[Any]:
-    if isinstance(value, (pa.Array, pa.ChunkedArray)):
-        return _numpy(value).astype(dtype, copy=False)
-    if isinstance(value, int):
-        return np.full(count, value, dtype)
-    array = np.asarray(value)
-    return np.full(count, array, dtype) if array.ndim == 0 else array.astype(dtype, copy=False)
+def _integers(values: ArrayLike | pa.Array, dtype: type[np.integer[Any]], what: str) -> NDArray[Any]:
+    """Return integers as another integer type; one that does not fit is an error, never cut."""
+    column: Any = values
+    if isinstance(values, (list, tuple)):  # numpy would make floats of integers on both sides of 2^63
+        column = _arrow(values, pa.from_numpy_dtype(dtype), what)
+    if isinstance(column, (pa.Array, pa.ChunkedArray)):
+        if column.null_count:
+            raise InvalidInputError(f"{what} has {column.null_count} nulls")
+        if not pa.types.is_integer(column.type):
+            raise InvalidInputError(f"{what} must be integers, not {column.type}")
+        column = _numpy(column)
+    array = np.asarray(column)
+    if array.size and array.dtype.kind not in "iu":
+        raise InvalidInputError(f"{what} must be integers, not {array.dtype}")
+    bounds = np.iinfo(dtype)
+    if array.size and not (bounds.min <= int(array.min()) and int(array.max()) <= bounds.max):
+        raise InvalidInputError(f"{what} must lie between {bounds.min} and {bounds.max}")
+    return array.astype(dtype, copy=False)
+
+
+def _spread(value: Any, count: int, dtype: type[np.integer[Any]], what: str) -> NDArray[Any]:
+    array = _integers(value, dtype, what)
+    return np.full(count, array, dtype) if array.ndim == 0 else array
+
+
+def _arrow(values: Any, type_: pa.DataType | None, what: str) -> pa.Array:
+    """Return anything as one Arrow array of a type, without loss; numpy's NaN stays NaN."""
+    try:
+        if isinstance(values, pa.ChunkedArray):
+            values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
+        if not isinstance(values, pa.Array):
+            values = _from_python(values, type_)
+        return values if type_ is None or values.type == type_ else values.cast(type_)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as exc:
+        raise InvalidInputError(f"{what}: {exc}") from exc
+
+
+def _from_python(values: Any, type_: pa.DataType | None) -> pa.Array:
+    item = type_.value_type if type_ is not None and pa.types.is_list(type_) else type_
+    if item is not None and pa.types.is_integer(item) and not isinstance(values, np.ndarray):
+        try:
+            inferred = pa.array(values, from_pandas=False)
+        except OverflowError:  # integers beyond int64
+            return pa.array(values, type_)
+        if not pa.types.is_integer(getattr(inferred.type, "value_type", inferred.type)):
+            return inferred  # to be cast with a check: given the type, pyarrow makes 1 of 1.5
+    return pa.array(values, type_, from_pandas=False)
 
 
 def _elements(element: str | Sequence[str] | pa.Array, count: int) -> pa.DictionaryArray:
     if isinstance(element, str):
         return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([element], pa.utf8()))
     array = element if isinstance(element, pa.Array) else pa.array(element, pa.utf8())
+    if pa.types.is_dictionary(array.type):
+        names = array.dictionary
+        if names.null_count or len(names.unique()) < len(names):  # legal in Arrow; here a code is a name
+            array = array.dictionary_decode()
     if array.null_count:
         raise InvalidInputError(f"{array.null_count} samples have no element name")
     if pa.types.is_dictionary(array.type):
@@ -387,16 +438,15 @@ def _elements(element: str | Sequence[str] | pa.Array, count: int) -> pa.Diction
 
 
 def _values_of(value: Any, kind: Kind | None) -> dict[Kind, pa.Array]:
-    array = value
-    if not isinstance(value, (pa.Array, pa.ChunkedArray)):
-        # numpy NaN stays NaN: from_pandas would turn it into null
-        array = pa.array(value, kind.arrow_type if kind else None, from_pandas=False)
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
-    found = kind or kind_of(array.type)
-    if found is Kind.NONE:
-        return {}
-    return {found: array if array.type == found.arrow_type else array.cast(found.arrow_type)}
+    array = _arrow(value, None if kind is None else kind.arrow_type, "value")
+    return {kind_of(array.type) if kind is None else kind: array}
+
+
+def _check_one_set(values: Iterable[pa.Array]) -> None:
+    """Raise when a sample has two values."""
+    count = sum(_numpy(array.is_valid()).astype(np.uint8) for array in values)
+    if np.any(count > 1):
+        raise InvalidInputError(f"sample {int(np.argmax(count > 1))} has values of several kinds; give it one")
 
 
 _EMPTY = SampleBatch(

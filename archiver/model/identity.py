@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from archiver.model.batch import Int64s, Mask, SampleBatch
+from archiver.model.batch import Int64s, Mask, SampleBatch, sort_order
 from archiver.model.kind import Kind
 from archiver.model.time import MIN_TIME
 
@@ -22,9 +22,10 @@ _BITS = {
     Kind.FLOAT: np.int64,
     Kind.INT: np.int64,
     Kind.UINT: np.uint64,
-    Kind.BOOL: np.bool_,
+    Kind.BOOL: np.uint8,
     Kind.ENUM: np.int32,
 }
+Key = NDArray[np.generic]
 
 
 def content_codes(batch: SampleBatch) -> Int64s:
@@ -32,32 +33,73 @@ def content_codes(batch: SampleBatch) -> Int64s:
 
     Numbers compare within this batch only. Floats compare by their bits: NaN equals the same NaN, and 0.0 is not -0.0.
     """
-    keys: list[NDArray[np.generic]] = [batch.status, batch.kind_codes]
-    for kind in batch.kinds:
-        array = batch.values(kind)
-        if kind in _BITS:
-            filled = array.fill_null(False if kind is Kind.BOOL else 0)
-            keys.append(filled.to_numpy(zero_copy_only=False).view(_BITS[kind]))
-        else:
-            plain = array if not kind.is_list else pa.array([repr(item) for item in array.to_pylist()])
-            keys.append(pc.dictionary_encode(plain, null_encoding="encode").indices.to_numpy(zero_copy_only=False))
     codes = np.zeros(batch.num_rows, np.int64)
-    for key in keys:
+    for key in _content_keys(batch):
         _, inverse = np.unique(key, return_inverse=True)
         codes = codes * (int(inverse.max(initial=0)) + 1) + inverse
         _, codes = np.unique(codes, return_inverse=True)
     return codes
 
 
+def _content_keys(batch: SampleBatch) -> list[Key]:
+    """Return integer columns that are all equal for two samples just when kind, value and status are."""
+    keys: list[Key] = [batch.status, batch.kind_codes]
+    for kind in batch.kinds:
+        array = batch.values(kind)
+        if kind in _BITS:
+            keys.append(_bits(array.fill_null(False if kind is Kind.BOOL else 0), kind))
+        else:
+            keys.append(_numbers(_packed_lists(array, kind.item) if kind.is_list else array))
+    return keys
+
+
+def _bits(array: pa.Array, kind: Kind) -> Key:
+    """Return values without null as integers of equal bits."""
+    bits: Key = array.to_numpy(zero_copy_only=False).view(_BITS[kind])
+    return bits
+
+
+def _numbers(array: pa.Array) -> Key:
+    """Return a number per distinct value; null has one too."""
+    numbers: Key = pc.dictionary_encode(array, null_encoding="encode").indices.to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _packed_lists(array: pa.Array, item: Kind) -> pa.Array:
+    """Return each list as bytes that are equal just when the lists are, null items and bits of floats included."""
+    items = array.flatten()
+    if item in _BITS and not items.null_count:
+        packed = _bits(items, item)
+    else:
+        bits = items.view(pa.int64()) if item is Kind.FLOAT else items
+        packed = _numbers(bits)
+    lengths = pc.list_value_length(array).fill_null(0).to_numpy(zero_copy_only=False)
+    offsets = np.zeros(len(array) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    buffers = [None, pa.py_buffer(offsets * packed.itemsize), pa.py_buffer(np.ascontiguousarray(packed))]
+    return pa.Array.from_buffers(pa.large_binary(), len(array), buffers)
+
+
+def _repeats(*columns: Key) -> Mask:
+    """Where a row equals the row before it in every column."""
+    result = np.zeros(len(columns[0]), bool)
+    if len(result) > 1:
+        result[1:] = True
+        for column in columns:
+            result[1:] &= column[1:] == column[:-1]
+    return result
+
+
 def _same_identity(batch: SampleBatch) -> Mask:
     """Where a row of a sorted batch has the identity of the row before it."""
-    result = np.zeros(batch.num_rows, bool)
-    if batch.num_rows > 1:
-        result[1:] = (
-            (batch.codes[1:] == batch.codes[:-1])
-            & (batch.source_time[1:] == batch.source_time[:-1])
-            & (batch.sequence[1:] == batch.sequence[:-1])
-        )
+    return _repeats(batch.codes, batch.source_time, batch.sequence)
+
+
+def _said_before(runs: Int64s, content: Int64s) -> Mask:
+    """Where an earlier row of the same run has the same content; `runs` ascends."""
+    order = np.lexsort((content, runs))
+    result = np.zeros(len(runs), bool)
+    result[order] = _repeats(runs[order], content[order])
     return result
 
 
@@ -82,17 +124,20 @@ def distinct(batch: SampleBatch) -> SampleBatch:
     Rows are the same when identity, receive time and content are.
     """
     batch = batch.sorted()
-    same = _same_identity(batch)
-    if not same.any():
+    same = _repeats(batch.codes, batch.source_time, batch.sequence, batch.receive_time)
+    where = _tied(same)
+    if not len(where):
         return batch
-    content = content_codes(batch)
-    order = np.lexsort((content, batch.receive_time, batch.sequence, batch.source_time, batch.codes))
-    same[1:] &= (batch.receive_time[order][1:] == batch.receive_time[order][:-1]) & (
-        content[order][1:] == content[order][:-1]
-    )
     repeated = np.zeros(batch.num_rows, bool)
-    repeated[order[same]] = True
+    repeated[where] = _said_before(np.cumsum(~same[where]), content_codes(batch.take(where)))
     return batch.filter(~repeated)
+
+
+def _tied(same: Mask) -> Int64s:
+    """Return the rows that are equal to the row before or after."""
+    tied = same.copy()
+    tied[:-1] |= same[1:]
+    return np.flatnonzero(tied)
 
 
 def duplicates(incoming: SampleBatch, existing: SampleBatch) -> Mask:
@@ -109,20 +154,41 @@ def duplicates(incoming: SampleBatch, existing: SampleBatch) -> Mask:
     -------
     ndarray of bool, shape (incoming.num_rows,)
     """
-    both = SampleBatch.concat([existing, incoming])
-    result = np.zeros(incoming.num_rows, bool)
-    if not incoming.num_rows:
-        return result
-    names = np.argsort(np.argsort(np.array(both.elements, dtype=object)))
-    content = content_codes(both)
-    order = np.lexsort((content, both.sequence, both.source_time, names[both.codes]))
-    content = content[order]
-    rows = both.take(order)
-    repeated = _same_identity(rows)
-    repeated[1:] &= content[1:] == content[:-1]
-    where = order - existing.num_rows
-    ours = where >= 0
-    result[where[ours]] = repeated[ours]
+    held = existing.num_rows
+    result = np.zeros(held + incoming.num_rows, bool)
+    columns = [_shared_codes(existing, incoming)]
+    columns += [
+        np.concatenate((getattr(existing, name), getattr(incoming, name))) for name in ("source_time", "sequence")
+    ]
+    order = sort_order(*columns)
+    same = _repeats(*(columns if order is None else [column[order] for column in columns]))
+    tied = _tied(same)
+    if len(tied):
+        rows = tied if order is None else order[tied]  # equal identities side by side, in order of arrival
+        compared = np.zeros(len(result), bool)  # only these are compared by content
+        compared[rows] = True
+        batch = SampleBatch.concat([existing.filter(compared[:held]), incoming.filter(compared[held:])])
+        number = np.cumsum(compared) - 1
+        result[rows] = _repeated_content(batch, number[rows], np.cumsum(~same[tied]))
+    return result[held:]
+
+
+def _shared_codes(*batches: SampleBatch) -> Int64s:
+    """Return the element of each sample of several batches as a number, the same name having the same number."""
+    numbers: dict[str, int] = {}
+    codes = []
+    for batch in batches:
+        table = np.array([numbers.setdefault(name, len(numbers)) for name in batch.elements], np.int64)
+        codes.append(table[batch.codes])
+    return np.concatenate(codes)
+
+
+def _repeated_content(batch: SampleBatch, rows: Int64s, runs: Int64s) -> Mask:
+    """Where the content of a row was there earlier in its run; row `i` of a run is row ``rows[i]`` of the batch."""
+    result = _repeats(runs, *(key[rows] for key in _content_keys(batch)))
+    longer = np.bincount(runs)[runs] > 2  # in a run of two the row before is all there is
+    if longer.any():
+        result[longer] = _said_before(runs[longer], content_codes(batch.take(rows[longer])))
     return result
 
 
@@ -134,22 +200,30 @@ def number_equals(batch: SampleBatch) -> SampleBatch:
     """
     if batch.num_rows < 2 or batch.sequence.any():
         return batch
-    order = np.lexsort((batch.source_time, batch.codes))
-    rows = batch.take(order)
+    order = sort_order(batch.codes, batch.source_time)
+    rows = batch if order is None else batch.take(order)
     same = _same_identity(rows)
-    if not same.any():
+    where = _tied(same)
+    if not len(where):
         return batch
-    tied = same.copy()
-    tied[:-1] |= same[1:]
-    where = np.flatnonzero(tied)
-    content = content_codes(rows.take(where))
+    runs = np.cumsum(~same[where]) - 1
     numbers = np.zeros(batch.num_rows, np.int32)
-    seen: dict[int, int] = {}
-    for index, code in zip(where.tolist(), content.tolist(), strict=True):
-        if not same[index]:
-            seen = {}
-        numbers[order[index]] = seen.setdefault(code, len(seen))
+    numbers[where if order is None else order[where]] = _ranks(runs, content_codes(rows.take(where)))
     return batch.with_sequence(numbers)
+
+
+def _ranks(runs: Int64s, content: Int64s) -> Int64s:
+    """Return the number of other contents that came up in the run before this content did; `runs` is 0, …, 1, …."""
+    order = np.lexsort((content, runs))
+    first = ~_repeats(runs[order], content[order])
+    rows = order[first]  # where each content of each run comes up first
+    came_up = np.zeros(len(runs), np.int64)
+    came_up[rows] = 1
+    count = np.cumsum(came_up) - 1
+    starts = np.flatnonzero(~_repeats(runs))
+    ranks = np.empty(len(runs), np.int64)
+    ranks[order] = (count - count[starts][runs])[rows][np.cumsum(first) - 1]
+    return ranks
 
 
 @dataclass

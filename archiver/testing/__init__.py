@@ -1,1 +1,4 @@
-"""Contract suites and fault wrappers for backends, sources and journals; shipped for third parties."""
+"""What a third-party backend, journal or source is tested with: contract suites, strategies, faulty and slow wrappers.
+
+Needs pytest and hypothesis. Subclass `backend_contract.BackendContract` and give it one fixture, `harness`.
+"""

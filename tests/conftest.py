@@ -1,0 +1,51 @@
+"""Profiles of Hypothesis, and what no test may leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, Verbosity, settings
+
+_QUIET = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture)
+settings.register_profile("default", max_examples=25, deadline=None, suppress_health_check=_QUIET)
+settings.register_profile("ci", settings.get_profile("default"), derandomize=True, print_blob=True)
+settings.register_profile("long", settings.get_profile("default"), max_examples=1000)
+settings.register_profile("debug", settings.get_profile("default"), max_examples=10, verbosity=Verbosity.verbose)
+settings.load_profile("default")
+
+_PATIENCE_S = 5.0
+
+
+def _threads() -> set[threading.Thread]:
+    return set(threading.enumerate())
+
+
+@pytest.fixture(autouse=True)
+def _no_threads_left() -> Iterator[None]:
+    """Fail a test that leaves a thread running."""
+    before = _threads()
+    yield
+    end = time.monotonic() + _PATIENCE_S
+    for thread in _threads() - before:
+        thread.join(max(0.0, end - time.monotonic()))
+    left = sorted(thread.name for thread in _threads() - before)
+    assert not left, f"threads left running: {left}"
+
+
+@pytest.fixture(autouse=True)
+def _no_tasks_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test whose event loop ends with tasks that nobody waited for (the loop cancels them silently)."""
+    left: list[str] = []
+    close = asyncio.Runner.close
+
+    def noting_close(runner: asyncio.Runner) -> None:
+        left.extend(str(task.get_coro()) for task in asyncio.all_tasks(runner.get_loop()))
+        close(runner)
+
+    monkeypatch.setattr(asyncio.Runner, "close", noting_close)
+    yield
+    assert not left, f"tasks left running: {left}"
