@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -24,14 +25,15 @@ def load(group: str, name: str) -> Any:
     Raises
     ------
     ConfigurationError
-        The name is unknown (the message lists the known ones), two distributions claim it, or an extra that
-        it needs is not installed (the message gives the command).
+        The name is unknown (the message gives the nearest, or lists them), two distributions claim it, an extra
+        that it needs is not installed (the message gives the command), or what it points at is not there.
     """
     points = [point for point in entry_points(group=group) if point.name == name]
     what = group.rpartition(".")[2].removesuffix("s")
     if not points:
-        known = ", ".join(names(group)) or "none"
-        raise ConfigurationError([f"kind = {name!r}: no such {what}; installed are: {known}"])
+        near = get_close_matches(name.lower(), names(group), 1)
+        fix = f"did you mean {near[0]!r}?" if near else f"installed are: {', '.join(names(group)) or 'none'}"
+        raise ConfigurationError([f"kind = {name!r}: no such {what}; {fix}"])
     if len({point.value for point in points}) > 1:
         owners = ", ".join(_owner(point) for point in points)
         raise ConfigurationError(
@@ -40,10 +42,17 @@ def load(group: str, name: str) -> Any:
     point = points[0]
     try:
         return point.load()
-    except ImportError as exc:
-        extra = f"[{','.join(point.extras)}]" if point.extras else ""
-        command = f"pip install '{_owner(point)}{extra}'"
-        raise ConfigurationError([f"kind = {name!r}: {exc}; install what it needs with: {command}"]) from exc
+    except (ImportError, AttributeError) as exc:
+        raise ConfigurationError([f"kind = {name!r}: {exc}; {_remedy(point, exc)}"]) from exc
+
+
+def _remedy(point: EntryPoint, error: ImportError | AttributeError) -> str:
+    """Return what to do about an entry point that does not load: a missing extra, or a broken distribution."""
+    missing = (getattr(error, "name", None) or point.module).partition(".")[0]
+    if missing == point.module.partition(".")[0]:
+        return f"{_owner(point)} is broken: {point.value} is not in it; install it again"
+    extra = f"[{','.join(point.extras)}]" if point.extras else ""
+    return f"install what it needs with: pip install '{_owner(point)}{extra}'"
 
 
 def _owner(point: EntryPoint) -> str:

@@ -1,0 +1,39 @@
+"""The configuration: one TOML file, environment and flags over it, checked as a whole.
+
+`load` gives `Settings`; every problem is reported at once, each with the key, the value and what to write instead.
+"""
+
+from archiver.config.loading import load, parse
+from archiver.config.schema import json_schema
+from archiver.config.settings import (
+    BackendSettings,
+    Duration,
+    GroupSettings,
+    IntakeSettings,
+    JournalSettings,
+    LaneSettings,
+    LineProtocolRule,
+    PluginSettings,
+    ServerSettings,
+    Settings,
+    SmoothingSettings,
+    SourceSettings,
+)
+
+__all__ = [
+    "BackendSettings",
+    "Duration",
+    "GroupSettings",
+    "IntakeSettings",
+    "JournalSettings",
+    "LaneSettings",
+    "LineProtocolRule",
+    "PluginSettings",
+    "ServerSettings",
+    "Settings",
+    "SmoothingSettings",
+    "SourceSettings",
+    "json_schema",
+    "load",
+    "parse",
+]

@@ -1,0 +1,229 @@
+"""The tables and keys of the configuration file: what each means, and its default."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from archiver import registry
+from archiver.model import (
+    ArchiveGroup,
+    ConfigurationError,
+    InvalidInputError,
+    Smoothing,
+    SmoothingKind,
+    parse_duration,
+)
+from archiver.model.smoothing import ALL_BITS
+from archiver.ports import Options
+
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_-]*$"
+
+DEFAULT_BACKENDS: list[dict[str, Any]] = [
+    {"name": "lake", "kind": "parquet"},
+    {"name": "warm", "kind": "sql", "url": "sqlite:///warm.db"},
+]
+"""The backends of a file that has none."""
+
+
+def with_defaults(document: Any) -> Any:
+    """Return a document with the default backends, and a group of every element in every backend, where it has none."""
+    if not isinstance(document, Mapping):
+        return document
+    filled = {"backends": DEFAULT_BACKENDS, **document}
+    if "groups" not in filled and isinstance(filled["backends"], list | tuple):
+        names = [table["name"] for table in filled["backends"] if isinstance(table, Mapping) and "name" in table]
+        filled["groups"] = [{"name": "all", "elements": ["*"], "backends": names}]
+    return filled
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return parse_duration(value)
+        except InvalidInputError as exc:
+            raise ValueError(str(exc)) from exc
+    raise ValueError(f'{value!r} has no unit: write a duration such as "10s" or "7d"')
+
+
+def _some_time(value: int) -> int:
+    if value == 0:
+        raise ValueError('must be longer than nothing: write a duration such as "10s" or "7d"')
+    return value
+
+
+def _pattern(value: str) -> str:
+    try:
+        ArchiveGroup("", (value,), ()).matches("")
+    except re.error as exc:
+        raise ValueError(f"not a regular expression: {exc}") from exc
+    return value
+
+
+Duration = Annotated[
+    int,
+    BeforeValidator(_duration, json_schema_input_type=str),
+    Field(json_schema_extra={"examples": ["10s", "1h30m", "5y"]}),
+]
+"""A duration in the file (``"10s"``), nanoseconds in the program."""
+
+LongerDuration = Annotated[Duration, AfterValidator(_some_time)]
+"""A duration of more than nothing."""
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+"""A name, a glob, or a regular expression after ``regex:``."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class SmoothingSettings(_Table):
+    """How the samples of a group are thinned out; nothing is thrown away unasked."""
+
+    kind: SmoothingKind = Field(SmoothingKind.NONE, description="the rule; AND and OR join what is *discarded*")
+    tolerance: float = Field(0.0, ge=0, description="in the element's unit; percent for the relative kinds")
+    min_interval: Duration = Field("0s", description="shortest time between two samples, for the kinds with time")  # type: ignore[assignment]
+    heartbeat: Duration = Field("0s", description="longest silence; 0s is never")  # type: ignore[assignment]
+    status_mask: int = Field(ALL_BITS, ge=0, le=ALL_BITS, description="status bits whose change is always stored")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        try:
+            self.to_model()
+        except ConfigurationError as exc:
+            raise PydanticCustomError("problems", "{problems}", {"problems": exc.problems}) from exc
+        return self
+
+    def to_model(self) -> Smoothing:
+        """Return the model's value."""
+        return Smoothing(self.kind, self.tolerance, self.min_interval, self.heartbeat, self.status_mask)
+
+
+class GroupSettings(_Table):
+    """An archive group: which elements, how they are smoothed, where they go, and for how long."""
+
+    name: str = Field(pattern=NAME, description="letters, digits, _ and -")
+    elements: tuple[Pattern, ...] = Field(min_length=1, description="names, globs, or regex:<expression>")
+    exclude: tuple[Pattern, ...] = Field((), description="patterns of what does not belong to it after all")
+    backends: tuple[str, ...] = Field(min_length=1, description="names of the backends that store it")
+    smoothing: SmoothingSettings = Field(default_factory=SmoothingSettings)
+    retention: Duration = Field("0s", description="how long samples are kept; 0s keeps for ever")  # type: ignore[assignment]
+    segment: LongerDuration = Field("1d", description="the unit of dropping and exporting")  # type: ignore[assignment]
+    known_only: bool = Field(False, description="reject elements that were never described")
+
+    def to_model(self) -> ArchiveGroup:
+        """Return the model's value."""
+        return ArchiveGroup(
+            name=self.name,
+            elements=self.elements,
+            backends=self.backends,
+            exclude=self.exclude,
+            smoothing=self.smoothing.to_model(),
+            retention_ns=self.retention,
+            segment_ns=self.segment,
+            known_only=self.known_only,
+        )
+
+
+class LaneSettings(_Table):
+    """How a lane writes to its backend."""
+
+    flush_rows: int = Field(1_000_000, ge=1, description="samples that make a write")
+    flush_interval: Duration = Field("5s", description="longest wait before a write")  # type: ignore[assignment]
+    retry_first: LongerDuration = Field("200ms", description="wait before the first retry; it doubles each time")  # type: ignore[assignment]
+    retry_longest: LongerDuration = Field("30s", description="longest wait before a retry")  # type: ignore[assignment]
+
+
+class PluginSettings(BaseModel):
+    """A named plug-in: its kind, and the keys that this kind knows."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str = Field(pattern=NAME, description="letters, digits, _ and -")
+    kind: str = Field(description="which plug-in it is; it decides on the keys that follow")
+
+    def options(self, group: str) -> Options:
+        """Return the remaining keys as the `Options` of the plug-in's class.
+
+        Raises
+        ------
+        ConfigurationError
+            The kind is unknown or not installed.
+        pydantic.ValidationError
+            A key is unknown to it or has a wrong value.
+        """
+        options: type[Options] = registry.load(group, self.kind).Options
+        return options.model_validate(self.model_extra or {})
+
+
+class BackendSettings(PluginSettings):
+    """A backend: its kind, how its lane writes, and the keys that this kind knows."""
+
+    lane: LaneSettings = Field(default_factory=LaneSettings)
+
+
+class SourceSettings(PluginSettings):
+    """A source: its kind and the keys that this kind knows."""
+
+
+class JournalSettings(BaseModel):
+    """The journal, the only queue: its kind, and the keys that this kind knows."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kind: str = Field("sqlite", description="which plug-in it is; it decides on the keys that follow")
+
+
+class IntakeSettings(_Table):
+    """What the intake refuses, and how long it lets a source wait."""
+
+    future: Duration = Field("1h", description="how far ahead of the clock a source time may be")  # type: ignore[assignment]
+    block: Duration = Field("2s", description="how long a source waits when the journal is full")  # type: ignore[assignment]
+
+
+class LineProtocolRule(_Table):
+    """How points of InfluxDB line protocol become elements.
+
+    The first rule whose measurement and tags match gives the name: ``{measurement}``, ``{field}`` and ``{<tag>}``
+    are filled in.
+    """
+
+    measurement: str = Field("*", description="glob")
+    tags: Mapping[str, str] = Field(default_factory=dict, description="tag: glob, all must match")
+    element: str = Field(description="template, such as {measurement}.{field}.{host}")
+
+
+class ServerSettings(_Table):
+    """Where the service listens."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 is every interface")
+    port: int = Field(8000, ge=0, le=65535, description="0 takes a free one")
+    max_body_bytes: int = Field(256 * 2**20, ge=1024, description="largest request that is taken, in bytes")
+
+
+class Settings(_Table):
+    """Everything the archive can be told."""
+
+    data: Path = Field(Path("forebay-data"), description="the data directory; relative to the working directory")
+    journal: JournalSettings = Field(default_factory=JournalSettings)
+    intake: IntakeSettings = Field(default_factory=IntakeSettings)
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    backends: tuple[BackendSettings, ...] = Field((), json_schema_extra={"default": DEFAULT_BACKENDS})  # type: ignore[dict-item]
+    groups: tuple[GroupSettings, ...] = Field((), description="left out: every element in every backend")
+    sources: tuple[SourceSettings, ...] = ()
+    line_protocol: tuple[LineProtocolRule, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, document: Any) -> Any:
+        return with_defaults(document)
+
+    def archive_groups(self) -> dict[str, ArchiveGroup]:
+        """Return the groups by name, in the order of the file."""
+        return {group.name: group.to_model() for group in self.groups}
