@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from archiver import config
+from archiver.bootstrap import SETTINGS_FILE
 from archiver.config import Settings
-from archiver.model import ConfigurationError, Interval, SampleBatch
+from archiver.model import Interval, SampleBatch
 from archiver.query import Query
 
 
@@ -70,11 +71,8 @@ def find_settings(path: Path | None, data: Path | None) -> Settings:
     overrides = {"data": str(data) if data else None}
     if path is None and data is not None and (data / "forebay.toml").is_file():
         path = data / "forebay.toml"
-    if path is None and data is not None and (data / "settings.json").is_file():
-        try:
-            return config.load_json(data / "settings.json", overrides)
-        except ConfigurationError as exc:
-            raise ConfigurationError([f"{data / 'settings.json'}: {problem}" for problem in exc.problems]) from exc
+    if path is None and data is not None and (data / SETTINGS_FILE).is_file():
+        return config.load(data / SETTINGS_FILE, environment={}, overrides=overrides)
     return config.load(path, overrides=overrides)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
@@ -30,7 +31,7 @@ def load(
     Parameters
     ----------
     path : Path, optional
-        TOML; the embedded defaults when left out.
+        TOML, or JSON by its ending; the embedded defaults when left out.
     environment : mapping, optional
         ``FOREBAY_<TABLE>__<KEY>`` sets a single value (``FOREBAY_SERVER__PORT=9000``), ``FOREBAY_DATA`` the data
         directory; ``os.environ`` when left out.
@@ -73,11 +74,16 @@ def parse(document: Mapping[str, Any]) -> Settings:
 def _read(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
+        if path.suffix == ".json":
+            document: dict[str, Any] = json.loads(text)
+            return document
         return tomllib.loads(text)
     except OSError as exc:
         raise ConfigurationError([f"{path}: cannot be read: {exc.strerror}"]) from exc
     except UnicodeDecodeError as exc:
         raise ConfigurationError([f"{path}: not UTF-8 at byte {exc.start}; save it as UTF-8"]) from exc
+    except json.JSONDecodeError as exc:
+        raise ConfigurationError([f"{path}: not JSON: {exc}"]) from exc
     except tomllib.TOMLDecodeError as exc:
         raise ConfigurationError([_syntax_problem(path, text, str(exc))]) from exc
 

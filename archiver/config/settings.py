@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from archiver import registry
@@ -68,6 +68,7 @@ def _pattern(value: str) -> str:
 Duration = Annotated[
     int,
     BeforeValidator(_duration, json_schema_input_type=str),
+    PlainSerializer(lambda duration: f"{duration}ns", return_type=str, when_used="json"),
     Field(json_schema_extra={"examples": ["10s", "1h30m", "5y"]}),
 ]
 """A duration in the file (``"10s"``), nanoseconds in the program."""
@@ -184,7 +185,6 @@ class IntakeSettings(_Table):
     """What the intake refuses, and how long it lets a source wait."""
 
     future: Duration = Field("1h", description="how far ahead of the clock a source time may be")  # type: ignore[assignment]
-    block: Duration = Field("2s", description="how long a source waits when the journal is full")  # type: ignore[assignment]
 
 
 class LineProtocolRule(_Table):

@@ -295,6 +295,14 @@ class SampleBatch:
         table = np.fromiter((ranks.get(name, 0) for name in names), np.int32, len(names))
         return self.with_elements(table[self.codes], present)
 
+    def pruned(self) -> SampleBatch:
+        """Return the batch without value columns in which nothing is set, as a filter may leave them."""
+        kinds = [kind for kind in self._kinds if self.values(kind).null_count < self.num_rows]
+        if len(kinds) == len(self._kinds):
+            return self
+        arrays = self._batch.columns[: len(BASE_FIELDS)] + [self.values(kind) for kind in kinds]
+        return SampleBatch(pa.RecordBatch.from_arrays(arrays, schema=schema_of(kinds)))
+
     def with_elements(self, codes: Int32s, names: Sequence[str]) -> SampleBatch:
         """Return the batch with other names: `codes` index `names`."""
         column = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(names, pa.utf8()))

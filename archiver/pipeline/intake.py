@@ -245,23 +245,16 @@ class _Checked:
             moved, kept = _move(values, pair, rows)
             self.reject(reason + ", and the value would change", rows & ~kept)
             values.update(moved)
-        self.batch = _with_values(self.batch, values)
+        self.batch = SampleBatch.from_columns(
+            self.batch.column("element"),
+            self.batch.column("source_time"),
+            {kind: values[kind] for kind in VALUE_KINDS if kind in values},
+            status=self.batch.column("status"),
+            sequence=self.batch.sequence,
+        )
 
     def finish(self) -> None:
-        self.good = self.batch.filter(~self.bad)
-        if any(self.good.values(kind).null_count == self.good.num_rows for kind in self.good.kinds):
-            self.good = _with_values(self.good, {kind: self.good.values(kind) for kind in self.good.kinds})
-
-
-def _with_values(batch: SampleBatch, values: Mapping[Kind, pa.Array]) -> SampleBatch:
-    """Return the batch with other value columns; those without a value are left out."""
-    return SampleBatch.from_columns(
-        batch.column("element"),
-        batch.column("source_time"),
-        {kind: values[kind] for kind in VALUE_KINDS if kind in values},
-        status=batch.column("status"),
-        sequence=batch.sequence,
-    )
+        self.good = self.batch.filter(~self.bad).pruned()
 
 
 def _move(values: dict[Kind, pa.Array], pair: tuple[Kind, Kind], rows: Mask) -> tuple[dict[Kind, pa.Array], Mask]:

@@ -302,12 +302,12 @@ class Lane:
             if all(kind in held for kind in batch.kinds):
                 continue
             bad = np.isin(batch.kind_codes, [int(kind) for kind in Kind if kind not in held])
-            refused = batch.filter(bad)
+            refused = batch.filter(bad).pruned()
             reason = f"{self.backend.name} holds no values of type {', '.join(k.name.lower() for k in refused.kinds)}"
             for start in range(0, refused.num_rows, 10_000):
                 self._tools.dead_letters.add(self.backend.name, group, reason, refused.slice(start, 10_000))
             tables.append(account(refused, Outcome.DEAD, group=group, reason="kind not held"))
-            parts[group] = batch.filter(~bad)
+            parts[group] = batch.filter(~bad).pruned()
         return tables
 
     def _retry(self, write: Callable[[], WriteReceipt]) -> WriteReceipt:

@@ -1,0 +1,273 @@
+"""A lane carries everything, once, whatever the backend does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from archiver.backends.memory import MemoryBackend
+from archiver.config import LaneSettings
+from archiver.journal.sqlite import SqliteJournal, SqliteOptions
+from archiver.model import (
+    ArchiveGroup,
+    Interval,
+    Kind,
+    PermanentError,
+    SampleBatch,
+    Smoothing,
+    SmoothingKind,
+    TransientError,
+)
+from archiver.model.time import ALWAYS
+from archiver.pipeline.dead_letters import DeadLetters
+from archiver.pipeline.lane import Lane, LaneTools
+from archiver.pipeline.ledger import Ledger
+from archiver.pipeline.routing import Router
+from archiver.pipeline.store import Snapshots, Store
+from archiver.pipeline.tail import TailedBackend
+from archiver.ports import BackendContext, BackendLimits, Position
+
+PLAIN = ArchiveGroup("plain", ("P*",), ("b",))
+SMOOTH = ArchiveGroup("smooth", ("S*", "P2"), ("b",), smoothing=Smoothing(SmoothingKind.VALUE, 1.0))
+DOOR = ArchiveGroup("door", ("D*",), ("b",), smoothing=Smoothing(SmoothingKind.SWINGING_DOOR, 0.5))
+GROUPS = {group.name: group for group in (PLAIN, SMOOTH, DOOR)}
+
+
+class Trouble(MemoryBackend):
+    """A memory backend that fails as it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(BackendContext("b", Path(), GROUPS), MemoryBackend.Options())
+        self.down = 0
+        self.lost_replies = 0
+        self.poison: float | None = None
+        self.writes = 0
+
+    def write(self, parts, position=None, before_commit=None):
+        self.writes += 1
+        if self.down:
+            self.down -= 1
+            raise TransientError("down for maintenance")
+        for batch in parts.values():
+            if self.poison is not None and self.poison in batch.values(Kind.FLOAT).to_pylist():
+                raise PermanentError(f"cannot hold {self.poison}")
+        receipt = super().write(parts, position, before_commit)
+        if self.lost_replies:
+            self.lost_replies -= 1
+            raise TransientError("connection lost after the commit")
+        return receipt
+
+
+@dataclass
+class Bench:
+    directory: Path
+    backend: Trouble = field(default_factory=Trouble)
+    clock: int = 1000
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.directory / "archive.db")
+        self.journal = SqliteJournal(self.directory, SqliteOptions(max_age_s=10**10))
+        self.journal.open()
+        self.tools = LaneTools(self.journal, Ledger(self.store), DeadLetters(self.store), Snapshots(self.store))
+        self.router = Router(GROUPS)
+        self.lane: Lane | None = None
+
+    def start(self) -> Lane:
+        settings = LaneSettings(flush_interval="20ms", retry_first="1ms", retry_longest="5ms", flush_rows=1000)
+        self.lane = Lane(self.backend, self.router, self.tools, settings)
+        self.lane.start()
+        return self.lane
+
+    def append(self, element: str, *values: float, at: int | None = None) -> None:
+        self.clock += 1
+        start = self.clock * 1000 if at is None else at
+        times = [start + i for i in range(len(values))]
+        batch = SampleBatch.from_columns(element, times, list(values), receive_time=self.clock)
+        self.journal.append(batch).result(10)
+
+    def stored(self, *elements: str) -> list[float]:
+        batches = list(self.backend.read(elements, ALWAYS))
+        return SampleBatch.concat(batches).values(Kind.FLOAT).to_pylist()
+
+    def totals(self) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for total in self.tools.ledger.totals():
+            key = f"{total.group}/{total.outcome}" + (f":{total.reason}" if total.reason else "")
+            counts[key] = counts.get(key, 0) + total.count
+        return counts
+
+    def close(self) -> None:
+        if self.lane is not None:
+            self.lane.stop(drain=False)
+        self.journal.close()
+        self.store.close()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.close()
+
+
+def test_what_is_in_the_journal_arrives_by_group_and_is_accounted_for(bench: Bench):
+    bench.append("P1", 1.0, 2.0)
+    bench.append("S1", 5.0, 5.5, 6.5)
+    bench.append("P2", 1.0, 1.2)
+    assert bench.start().flush(10)
+    assert bench.stored("P1") == [1.0, 2.0]
+    assert bench.stored("S1") == [5.0, 6.5]
+    assert bench.stored("P2") == [1.0, 1.2]
+    assert bench.totals() == {
+        "plain/stored": 4,
+        "smooth/stored": 3,
+        "smooth/smoothed:value": 2,
+    }
+
+
+def test_an_outage_delays_and_loses_nothing(bench: Bench):
+    bench.backend.down = 5
+    bench.append("P1", 1.0)
+    lane = bench.start()
+    while not lane.flush(10):
+        pass
+    assert bench.stored("P1") == [1.0]
+    assert bench.totals() == {"plain/stored": 1}
+    assert lane.status().state == "running"
+    assert lane.status().last_error == ""
+
+
+def test_a_lost_reply_doubles_nothing_in_the_backend_or_the_ledger(bench: Bench):
+    bench.backend.lost_replies = 2
+    bench.append("P1", 1.0, 2.0)
+    lane = bench.start()
+    while not lane.flush(10):
+        pass
+    assert bench.stored("P1") == [1.0, 2.0]
+    assert bench.totals() == {"plain/stored": 2}
+
+
+def test_a_sample_that_came_before_is_a_duplicate(bench: Bench):
+    bench.append("P1", 1.0, 2.0, at=50)
+    bench.append("P1", 1.0, 2.0, at=50)
+    assert bench.start().flush(10)
+    bench.append("P1", 2.0, 3.0, at=51)
+    assert bench.lane is not None
+    assert bench.lane.flush(10)
+    assert bench.stored("P1") == [1.0, 2.0, 3.0]
+    assert bench.totals() == {"plain/stored": 3, "plain/duplicate:already stored": 3}
+
+
+def test_a_poisonous_sample_is_put_aside_and_its_neighbours_are_stored(bench: Bench):
+    bench.backend.poison = 66.0
+    bench.append("P1", *[float(i) for i in range(100)])
+    bench.append("S1", 7.0)
+    assert bench.start().flush(10)
+    assert bench.stored("P1") == [float(i) for i in range(100) if i != 66]
+    assert bench.stored("S1") == [7.0]
+    (letter,) = bench.tools.dead_letters.list()
+    assert (letter.lane, letter.group, letter.reason) == ("b", "plain", "cannot hold 66.0")
+    assert letter.samples.values(Kind.FLOAT).to_pylist() == [66.0]
+    assert bench.totals() == {
+        "plain/stored": 99,
+        "plain/dead-lettered:PermanentError": 1,
+        "smooth/stored": 1,
+    }
+
+
+def test_a_kind_that_the_backend_does_not_hold_is_put_aside(bench: Bench):
+    bench.backend.limits = BackendLimits(kinds=frozenset({Kind.NONE, Kind.FLOAT}))
+    bench.append("P1", 1.0)
+    bench.journal.append(SampleBatch.from_columns("P3", [5], ["text"], receive_time=2)).result(10)
+    assert bench.start().flush(10)
+    (letter,) = bench.tools.dead_letters.list()
+    assert letter.reason == "b holds no values of type text"
+    assert bench.totals() == {"plain/stored": 1, "plain/dead-lettered:kind not held": 1}
+
+
+def test_smoothing_goes_on_where_it_was_after_a_restart(bench: Bench):
+    bench.append("S1", 5.0, 5.4)
+    assert bench.start().flush(10)
+    assert bench.lane is not None
+    bench.lane.stop()
+    bench.append("S1", 5.8, 6.2)
+    assert bench.start().flush(10)
+    assert bench.stored("S1") == [5.0, 6.2]
+
+
+def test_smoothing_state_is_rebuilt_from_the_journal_when_its_snapshot_is_old(bench: Bench):
+    bench.append("S1", 5.0, 5.4)
+    lane = bench.start()
+    assert lane.flush(10)
+    lane._snapshot = lambda: None  # as a crash: the state at the end is not kept
+    lane.stop(drain=False)
+    assert lane.safe_offset == 0
+    bench.append("S1", 5.8, 6.2)
+    assert bench.start().flush(10)
+    assert bench.stored("S1") == [5.0, 6.2]
+
+
+def test_a_read_shows_the_tail_as_it_will_be_stored(bench: Bench):
+    bench.append("S1", 5.0, 5.4, 7.0)
+    lane = bench.start()
+    assert lane.flush(10)
+    bench.backend.down = 10**9
+    bench.append("S1", 7.5, 8.5)
+    bench.append("P1", 1.0)
+    tailed = TailedBackend(lane, bench.journal)
+    rows = SampleBatch.concat(list(tailed.read(["S1", "P1"], ALWAYS)))
+    assert rows.values(Kind.FLOAT).to_pylist() == [1.0, 5.0, 7.0, 8.5]
+    assert tailed.last_before(["S1"], 10**12).values(Kind.FLOAT).to_pylist() == [8.5]
+    assert tailed.elements() == ["P1", "S1"]
+    bench.backend.down = 0
+
+
+def test_a_sample_that_the_door_holds_can_be_read(bench: Bench):
+    bench.append("D1", 0.0, 1.0, 2.0)
+    lane = bench.start()
+    assert lane.flush(10)
+    assert bench.stored("D1") == [0.0]
+    rows = SampleBatch.concat(list(TailedBackend(lane, bench.journal).read(["D1"], ALWAYS)))
+    assert rows.values(Kind.FLOAT).to_pylist() == [0.0, 2.0]
+
+
+def test_a_tail_in_the_middle_of_what_is_stored_is_merged_in_order(bench: Bench):
+    bench.append("P1", 1.0, at=100)
+    bench.append("P1", 3.0, at=300)
+    lane = bench.start()
+    assert lane.flush(10)
+    bench.backend.down = 10**9
+    bench.append("P1", 2.0, at=200)
+    bench.append("P1", 3.5, at=300)
+    bench.append("P0", 0.0, at=250)
+    rows = SampleBatch.concat(list(TailedBackend(lane, bench.journal).read(["P1", "P0"], Interval(0, 1000))))
+    assert [(row[0], row[1], row[-1]) for row in rows.to_pylist()] == [
+        ("P0", 250, 0.0),
+        ("P1", 100, 1.0),
+        ("P1", 200, 2.0),
+        ("P1", 300, 3.5),
+    ]
+    bench.backend.down = 0
+
+
+def test_a_backend_behind_a_full_journal_gives_up_on_record(bench: Bench):
+    bench.backend.down = 10**9
+    bench.append("P1", 1.0)
+    bench.append("P1", 2.0)
+    lane = bench.start()
+    lane.give_up_before(1)
+    assert lane.safe_offset == 1
+    assert bench.totals() == {"plain/dropped:journal full": 1}
+    bench.backend.down = 0
+
+
+def test_the_position_is_the_backends_and_not_the_lanes(bench: Bench):
+    bench.append("P1", 1.0)
+    bench.backend.open()
+    bench.backend.write({}, Position(bench.journal.stream, 1))
+    bench.append("P1", 2.0)
+    assert bench.start().flush(10)
+    assert bench.stored("P1") == [2.0]
