@@ -48,8 +48,8 @@ def load(group: str, name: str) -> Any:
 
 def _remedy(point: EntryPoint, error: ImportError | AttributeError) -> str:
     """Return what to do about an entry point that does not load: a missing extra, or a broken distribution."""
-    missing = (getattr(error, "name", None) or point.module).partition(".")[0]
-    if missing == point.module.partition(".")[0]:
+    missing = (error.name if isinstance(error, ImportError) else None) or point.module
+    if missing.partition(".")[0] == point.module.partition(".")[0]:
         return f"{_owner(point)} is broken: {point.value} is not in it; install it again"
     extra = f"[{','.join(point.extras)}]" if point.extras else ""
     return f"install what it needs with: pip install '{_owner(point)}{extra}'"

@@ -60,6 +60,8 @@ def explain(error: Any, model: type[BaseModel], prefix: str = "") -> list[str]:
         return [f"{key} = {_short(value)}: no such key; {fix}"]
     if kind == "missing":
         return [f"{key}: {_FIXES[kind]}"]
+    if kind == "too_short" and value:  # its entries are all wrong, and reported
+        return []
     message = _FIXES.get(kind) or error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     if kind == "enum":
         message = (

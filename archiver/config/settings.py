@@ -48,7 +48,7 @@ def _duration(value: Any) -> Any:
             return parse_duration(value)
         except InvalidInputError as exc:
             raise ValueError(str(exc)) from exc
-    raise ValueError(f'{value!r} has no unit: write a duration such as "10s" or "7d"')
+    raise ValueError('has no unit: write a duration such as "10s" or "7d"')
 
 
 def _some_time(value: int) -> int:
