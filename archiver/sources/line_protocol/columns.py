@@ -13,46 +13,48 @@ from archiver.sources.line_protocol.grammar import Value
 _VIEWS = {Kind.FLOAT: np.float64, Kind.INT: np.int64, Kind.UINT: np.uint64}
 
 
+CODES, KINDS, BITS, TIMES, STATUSES = range(5)
+
+
 class Columns:
-    """Rows of code, kind, value bits, source time and status; texts beside them.
+    """Rows of element code, kind, value bits, source time and status; texts beside them.
 
     Parameters
     ----------
     capacity : int
         Most rows that will be added.
+
+    Attributes
+    ----------
+    rows : int64 array of shape (5, capacity)
+        Code, kind, value (its 64 bits; for a text its number), source time, status bits.
+    count : int
+        Rows in use.
     """
 
     def __init__(self, capacity: int) -> None:
-        self.codes = np.empty(capacity, np.int32)
-        self.kinds = np.empty(capacity, np.uint8)
-        self.bits = np.empty(capacity, np.int64)
-        self.times = np.empty(capacity, np.int64)
-        self.statuses = np.empty(capacity, np.uint64)
-        self.rows = 0
+        self.rows = np.empty((5, capacity), np.int64)
+        self.count = 0
         self._texts: list[str] = []
-
-    @property
-    def arrays(self) -> tuple[Any, ...]:
-        """The columns in the order in which the compiled walk takes them."""
-        return self.codes, self.kinds, self.bits, self.times, self.statuses
 
     def add(self, code: int, kind: Kind, value: Value | None, time: int, status: int) -> None:
         """Append a row."""
-        row = self.rows
-        self.codes[row], self.kinds[row], self.times[row], self.statuses[row] = code, kind, time, status
+        row = self.count
+        self.rows[CODES, row], self.rows[KINDS, row], self.rows[TIMES, row] = code, kind, time
+        self.rows[STATUSES].view(np.uint64)[row] = status
         if isinstance(value, str):
-            self.bits[row] = len(self._texts)
+            self.rows[BITS, row] = len(self._texts)
             self._texts.append(value)
         elif value is not None:
-            self.bits[row : row + 1].view(_VIEWS.get(kind, np.int64))[0] = value
-        self.rows += 1
+            self.rows[BITS].view(_VIEWS.get(kind, np.int64))[row] = value
+        self.count += 1
 
     def batch(self, names: pa.Array, receive_time: int) -> SampleBatch:
         """Return the rows as a batch; codes index `names`, of which only those in use go into the batch."""
-        rows = self.rows
-        if not rows:
+        if not self.count:
             return SampleBatch.empty()
-        codes = self.codes[:rows]
+        rows = self.rows[:, : self.count]
+        codes = rows[CODES].astype(np.int32)
         used = np.zeros(len(names), bool)
         used[codes] = True
         if not used.all():
@@ -60,17 +62,17 @@ class Columns:
             rank = np.empty(len(names), np.int32)
             rank[kept] = np.arange(len(kept), dtype=np.int32)
             codes, names = rank[codes], names.take(pa.array(kept))
-        kinds = self.kinds[:rows]
+        kinds = rows[KINDS]
         return SampleBatch.from_columns(
             pa.DictionaryArray.from_arrays(pa.array(codes), names),
-            self.times[:rows],
-            {Kind(kind): self._values(Kind(kind), kinds) for kind in np.flatnonzero(np.bincount(kinds)) if kind},
-            status=self.statuses[:rows],
+            rows[TIMES],
+            {Kind(kind): self._values(Kind(kind), kinds) for kind in np.unique(kinds).tolist() if kind},
+            status=rows[STATUSES].view(np.uint64),
             receive_time=receive_time,
         )
 
     def _values(self, kind: Kind, kinds: Any) -> pa.Array:
-        bits = self.bits[: self.rows]
+        bits = self.rows[BITS, : self.count]
         others = kinds != kind
         mask = others if others.any() else None
         if kind is Kind.TEXT:

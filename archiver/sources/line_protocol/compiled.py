@@ -6,8 +6,6 @@ import logging
 from threading import Lock, Thread
 from typing import Any
 
-import numpy as np
-
 from archiver.sources.line_protocol.columns import Columns
 from archiver.sources.line_protocol.table import SeriesTable
 
@@ -18,10 +16,9 @@ class Walker:
     """The compiled walk over the plain lines of a body; making one compiles it."""
 
     def __init__(self) -> None:
-        from archiver.sources.line_protocol import decimals, kernel
+        from archiver.sources.line_protocol import kernel
 
         self._walk = kernel.walk
-        self._powers = decimals.powers_of_five()
 
     def walk(
         self, data: Any, position: int, lines: int, times: tuple[int, int], table: SeriesTable, columns: Columns
@@ -37,8 +34,8 @@ class Walker:
         times : tuple of int
             Nanoseconds per unit of a timestamp, and the time of lines without one (ns).
         """
-        position, lines, columns.rows = self._walk(
-            data, position, lines, columns.rows, times, table.multiplier, table.arrays, self._powers, columns.arrays
+        position, lines, columns.count = self._walk(
+            data, position, lines, columns.count, *times, table.multiplier, table.slots, table.pool, columns.rows
         )
         return position, lines
 
@@ -67,7 +64,7 @@ class _Loader:
             self._walker = Walker()
         except ImportError as exc:
             _log.info("line protocol is decoded without compiled code: %s; pip install 'forebay[fast]'", exc)
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged; every kind costs speed only
             _log.exception("line protocol is decoded without compiled code: it could not be compiled")
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ _LOW_9 = np.uint64(2**9 - 1)
 _HIDDEN = np.uint64(2**52)
 
 
-def powers_of_five() -> NDArray[np.uint64]:
+def _powers_of_five() -> NDArray[np.uint64]:
     """Return the top 128 bits (high, low) of 5**q for q from -342 to 308, shape (651, 2)."""
     numbers = [_power_of_five(q) for q in range(SMALLEST_POWER, LARGEST_POWER + 1)]
     return np.array([(n >> 64, n & (2**64 - 1)) for n in numbers], np.uint64)
@@ -34,14 +34,14 @@ def _power_of_five(q: int) -> int:
         power = 5**q
         excess = power.bit_length() - 128
         return power >> excess if excess > 0 else power << -excess
-    power = 5**-q
+    power: int = 5 ** abs(q)
     bits = power.bit_length()
     number: int = 2 ** (bits + 127 if q >= -27 else 2 * bits + 128) // power + 1
     return number >> max(number.bit_length() - 128, 0)
 
 
 @intrinsic
-def leading_zeros(context: Any, number: Any) -> Any:
+def _leading_zeros(context: Any, number: Any) -> Any:
     """Return the number of leading zero bits of a uint64 that is not 0, as uint64."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -51,7 +51,7 @@ def leading_zeros(context: Any, number: Any) -> Any:
 
 
 @intrinsic
-def high_product(context: Any, left: Any, right: Any) -> Any:
+def _high_product(context: Any, left: Any, right: Any) -> Any:
     """Return the upper 64 bits of the 128-bit product of two uint64."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -62,8 +62,15 @@ def high_product(context: Any, left: Any, right: Any) -> Any:
     return types.uint64(types.uint64, types.uint64), generate
 
 
-def _float_bits(mantissa: Any, power: int, negative: bool, powers: Any) -> Any:
-    """Return (known, bits): the float64 nearest to ``mantissa * 10**power`` as int64 bits; not known when subnormal or infinite."""
+leading_zeros: Any = _leading_zeros
+high_product: Any = _high_product
+
+
+def _float_bits(mantissa: Any, power: int, negative: bool) -> Any:
+    """Return (known, bits): the float64 nearest to ``mantissa * 10**power``, as int64 bits.
+
+    Not known when it is subnormal or infinite.
+    """
     sign = np.uint64(negative) << _U63
     if mantissa == _U0:
         return True, np.int64(sign)
@@ -72,10 +79,10 @@ def _float_bits(mantissa: Any, power: int, negative: bool, powers: Any) -> Any:
     shift = leading_zeros(mantissa)
     normal = mantissa << shift
     row = power - SMALLEST_POWER
-    low = normal * powers[row, 0]
-    high = high_product(normal, powers[row, 0])
+    low = normal * _POWERS[row, 0]
+    high = high_product(normal, _POWERS[row, 0])
     if high & _LOW_9 == _LOW_9:
-        more = high_product(normal, powers[row, 1])
+        more = high_product(normal, _POWERS[row, 1])
         low += more
         if more > low:
             high += _U1
@@ -95,6 +102,5 @@ def _float_bits(mantissa: Any, power: int, negative: bool, powers: Any) -> Any:
     return True, np.int64(sign | (result & ~_HIDDEN) | (np.uint64(exponent) << _U52))
 
 
-float_bits: Any = njit("Tuple((boolean, int64))(uint64, int64, boolean, uint64[:, ::1])", cache=True, nogil=True)(
-    _float_bits
-)
+_POWERS = _powers_of_five()
+float_bits: Any = njit(nogil=True, forceinline=True)(_float_bits)

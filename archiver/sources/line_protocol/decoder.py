@@ -15,7 +15,7 @@ from archiver.config import LineProtocolRule
 from archiver.model import InvalidInputError, Kind, SampleBatch
 from archiver.sources.line_protocol.columns import Columns
 from archiver.sources.line_protocol.compiled import Walker, walker
-from archiver.sources.line_protocol.grammar import Field, Line, LineError, parse_line
+from archiver.sources.line_protocol.grammar import Field, Line, LineError, Value, parse_line
 from archiver.sources.line_protocol.names import STATUS_FIELD, VALUE_FIELD, Series
 from archiver.sources.line_protocol.table import STATUS, SeriesTable
 
@@ -61,7 +61,7 @@ class Decoded:
 
 
 class Decoder:
-    """Decodes bodies; what it learnt of a series serves all later ones.
+    r"""Decodes bodies; what it learnt of a series serves all later ones.
 
     Safe to share between threads: they take turns.
 
@@ -74,7 +74,7 @@ class Decoder:
 
     Examples
     --------
-    >>> decoded = Decoder().decode(b"m,element=T1 value=20.5 7\\nnonsense", precision="s", receive_time=0)
+    >>> decoded = Decoder().decode(b"m,element=T1 value=20.5 7\nnonsense", precision="s", receive_time=0)
     >>> decoded.batch.to_pylist()
     [('T1', 7000000000, 0, 0, 0, <Kind.FLOAT: 1>, 20.5)]
     >>> decoded.refused
@@ -84,7 +84,7 @@ class Decoder:
     def __init__(self, rules: Sequence[LineProtocolRule] = (), table: SeriesTable | None = None) -> None:
         self._rules = tuple(rules)
         self._lock = Lock()
-        self._forget(table or SeriesTable())
+        self._memory = _Memory(table or SeriesTable())
 
     def decode(self, body: bytes | memoryview, *, precision: str = "ns", receive_time: int) -> Decoded:
         """Return the samples and the refused lines of a body.
@@ -108,21 +108,12 @@ class Decoder:
             raise InvalidInputError(f"precision = {precision!r}: unknown; write ns, us, ms or s")
         data = bytes(body)
         with self._lock:
-            if self._table.is_full:
-                self._forget(SeriesTable())
+            if self._memory.table.is_full:
+                self._memory = _Memory(SeriesTable())
             fast = walker(wanted=data.count(b"\n") > SMALL)
             columns = Columns(data.count(b"="))
             refused = self._run(data, (unit, receive_time), columns, fast)
-            if len(self._names) != len(self._names_arrow):
-                self._names_arrow = pa.array(self._names, pa.utf8())
-            return Decoded(columns.batch(self._names_arrow, receive_time), tuple(refused))
-
-    def _forget(self, table: SeriesTable) -> None:
-        self._table = table
-        self._names: list[str] = []
-        self._names_arrow: Any = pa.array([], pa.utf8())
-        self._codes: dict[str, int] = {}
-        self._known: dict[bytes, _Known] = {}
+            return Decoded(columns.batch(self._memory.arrow(), receive_time), tuple(refused))
 
     def _run(self, data: bytes, times: tuple[int, int], columns: Columns, fast: Walker | None) -> list[Refusal]:
         refused: list[Refusal] = []
@@ -130,7 +121,7 @@ class Decoder:
         position, lines = 0, 0
         while True:
             if fast is not None:
-                position, lines = fast.walk(view, position, lines, times, self._table, columns)
+                position, lines = fast.walk(view, position, lines, times, self._memory.table, columns)
             if position >= len(data):
                 return refused
             following, reason = self._slow_line(data, position, times, columns)
@@ -157,14 +148,13 @@ class Decoder:
 
     def _take(self, line: Line, receive_time: int, columns: Columns) -> None:
         """Add the samples of a line; a line with nothing but a status is a sample without a value."""
-        known = self._known.get(line.key)
-        if known is None:
-            known = self._known[line.key] = _Known(Series.parse(line.key).element is not None)
-        status, rows = 0, []
+        known = self._memory.series(line.key)
+        status = 0
+        rows: list[tuple[int, Kind, Value | None]] = []
         for entry in line.fields:
             if known.named and entry.key == _STATUS_KEY and entry.kind in (Kind.INT, Kind.UINT):
                 status = _status(entry)
-                self._learn(known, line.key, _STATUS_KEY, STATUS)
+                self._memory.learn(line.key, _STATUS_KEY, STATUS)
             else:
                 rows.append((self._code(known, line.key, entry.key), entry.kind, entry.value))
         if not rows:
@@ -176,18 +166,10 @@ class Decoder:
     def _code(self, known: _Known, key: bytes, name: bytes) -> int:
         code = known.codes.get(name, STATUS)
         if code == STATUS:
-            element = Series.parse(key).field_name(name, self._rules)
-            code = self._codes.setdefault(element, len(self._names))
-            if code == len(self._names):
-                self._names.append(element)
-            if not (known.named and name == _STATUS_KEY):
-                self._learn(known, key, name, code)
+            code = self._memory.code(Series.parse(key).field_name(name, self._rules))
+            if not (known.named and name == _STATUS_KEY):  # an integer there is the status of the line
+                self._memory.learn(key, name, code)
         return code
-
-    def _learn(self, known: _Known, key: bytes, name: bytes, code: int) -> None:
-        if name not in known.codes:
-            known.codes[name] = code
-            self._table.add(key, name, code)
 
 
 @dataclass(slots=True)
@@ -196,6 +178,44 @@ class _Known:
 
     named: bool
     codes: dict[bytes, int] = field(default_factory=dict)
+
+
+class _Memory:
+    """What was learnt: element names by code, and the codes of series and fields, here and in the table."""
+
+    def __init__(self, table: SeriesTable) -> None:
+        self.table = table
+        self._names: list[str] = []
+        self._codes: dict[str, int] = {}
+        self._series: dict[bytes, _Known] = {}
+        self._arrow: Any = pa.array([], pa.utf8())
+
+    def arrow(self) -> pa.Array:
+        """Return the names in the order of their codes."""
+        if len(self._names) != len(self._arrow):
+            self._arrow = pa.array(self._names, pa.utf8())
+        return self._arrow
+
+    def code(self, element: str) -> int:
+        """Return the code of an element, a new one when it has none."""
+        code = self._codes.setdefault(element, len(self._names))
+        if code == len(self._names):
+            self._names.append(element)
+        return code
+
+    def series(self, key: bytes) -> _Known:
+        """Return what is known of a series; raises `LineError` when its key is none."""
+        known = self._series.get(key)
+        if known is None:
+            known = self._series[key] = _Known(Series.parse(key).element is not None)
+        return known
+
+    def learn(self, key: bytes, name: bytes, code: int) -> None:
+        """Remember the code of a field of a known series."""
+        codes = self._series[key].codes
+        if name not in codes:
+            codes[name] = code
+            self.table.add(key, name, code)
 
 
 def _status(entry: Field) -> int:

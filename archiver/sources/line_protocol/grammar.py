@@ -1,8 +1,8 @@
-"""The grammar of a line, in plain Python: complete, and what the fast path is compared with.
+r"""The grammar of a line, in plain Python: complete, and what the fast path is compared with.
 
 A special character (comma, space; in tags and field keys also the equals sign) with a backslash just before it is
 escaped, and that backslash goes; every other backslash is an ordinary character. In a string, which may go on over
-the end of a line, only ``\\"`` and ``\\\\`` are escapes.
+the end of a line, only ``\"`` and ``\\`` are escapes.
 
 References
 ----------
@@ -35,8 +35,8 @@ _END = re.compile(rb"\r?(?:\n|\Z)")
 _NOT_IN_MEASUREMENT = re.compile(rb"\\([, ])")
 _NOT_IN_NAME = re.compile(rb"\\([,= ])")
 _NOT_IN_STRING = re.compile(rb'\\(["\\])')
-_BOOLEANS = {word: True for word in (b"t", b"T", b"true", b"True", b"TRUE")}
-_BOOLEANS |= {word: False for word in (b"f", b"F", b"false", b"False", b"FALSE")}
+_BOOLEANS = dict.fromkeys((b"t", b"T", b"true", b"True", b"TRUE"), True)
+_BOOLEANS |= dict.fromkeys((b"f", b"F", b"false", b"False", b"FALSE"), False)
 _LONGEST_INTEGER = 20
 
 

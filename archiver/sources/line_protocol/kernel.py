@@ -7,6 +7,7 @@ accepts it understands exactly as `grammar` does.
 Importing this module compiles it (seconds the first time, a moment from numba's cache later).
 """
 
+# ruff: noqa: SIM109, SIM110 - spelt out: it compiles to plain comparisons
 from __future__ import annotations
 
 from typing import Any
@@ -15,10 +16,20 @@ import numpy as np
 from numba import njit
 
 from archiver.model import Kind
+from archiver.sources.line_protocol.columns import BITS, CODES, KINDS, STATUSES, TIMES
 from archiver.sources.line_protocol.decimals import float_bits
-from archiver.sources.line_protocol.table import SEED, STATUS, UNKNOWN
+from archiver.sources.line_protocol.table import (
+    CODE,
+    FIELD_LENGTH,
+    HASH,
+    KEY_LENGTH,
+    OFFSET,
+    SEED,
+    STATUS,
+    UNKNOWN,
+)
 
-_NEWLINE, _SPACE, _TAB, _HASH, _COMMA, _EQUALS, _BACKSLASH, _MINUS, _DOT = (ord(c) for c in "\n \t#,=\\-.")
+_NEWLINE, _SPACE, _TAB, _HASH_SIGN, _COMMA, _EQUALS, _BACKSLASH, _MINUS, _DOT, _ZERO = (ord(c) for c in "\n \t#,=\\-.0")
 _INT_SUFFIX, _UINT_SUFFIX = ord("i"), ord("u")
 _NONE, _FLOAT, _INT, _UINT, _BOOL = (int(k) for k in (Kind.NONE, Kind.FLOAT, Kind.INT, Kind.UINT, Kind.BOOL))
 _LONGEST_MANTISSA = 19
@@ -28,7 +39,7 @@ _MAX = np.uint64(2**63 - 1)
 _TRUE = np.frombuffer(b"true", np.uint8)
 _FALSE = np.frombuffer(b"false", np.uint8)
 
-_compiled = njit(cache=True, nogil=True)
+_compiled = njit(nogil=True, forceinline=True)
 
 
 def _key(data: Any, position: int, multiplier: Any) -> Any:
@@ -63,21 +74,24 @@ def _same(data: Any, start: int, pool: Any, offset: int, length: int) -> bool:
     return True
 
 
-def _find(data: Any, key: Any, field: Any, code: Any, table: Any) -> int:
+def _find(
+    data: Any, start: int, key_end: int, field_start: int, field_end: int, code: Any, table: Any, pool: Any
+) -> int:
     """Return the code of a series and field, UNKNOWN when it is not in the table; equal hashes are told apart."""
-    slots, shift, hashes, entries, pool = table
-    slot = np.int64(code >> np.uint64(shift))
-    while True:
-        entry = slots[slot]
-        if entry < 0:
-            return UNKNOWN
-        if hashes[entry] == code and entries[entry, 1] == key[1] - key[0] and entries[entry, 2] == field[1] - field[0]:
-            offset = entries[entry, 0]
-            if same(data, key[0], pool, offset, entries[entry, 1]) and same(
-                data, field[0], pool, offset + entries[entry, 1], entries[entry, 2]
-            ):
-                return int(entries[entry, 3])
-        slot = (slot + 1) & (slots.size - 1)
+    length, field_length = key_end - start, field_end - field_start
+    slot = np.int64(code >> np.uint64(32)) & (table.shape[0] - 1)
+    while table[slot, OFFSET] >= 0:
+        offset = table[slot, OFFSET]
+        if (
+            table[slot, HASH] == np.int64(code)
+            and table[slot, KEY_LENGTH] == length
+            and table[slot, FIELD_LENGTH] == field_length
+            and same(data, start, pool, offset, length)
+            and same(data, field_start, pool, offset + length, field_length)
+        ):
+            return int(table[slot, CODE])
+        slot = (slot + 1) & (table.shape[0] - 1)
+    return UNKNOWN
 
 
 def _word(data: Any, position: int, word: Any) -> int:
@@ -88,7 +102,7 @@ def _word(data: Any, position: int, word: Any) -> int:
     return end
 
 
-def _value(data: Any, position: int, powers: Any) -> Any:
+def _value(data: Any, position: int) -> Any:
     """Return (kind, bits, end) of a field value; NONE when it is not plain."""
     size = data.size
     if position >= size:
@@ -99,32 +113,42 @@ def _value(data: Any, position: int, powers: Any) -> Any:
     if first == 102 or first == 70:
         return _BOOL, np.int64(0), word(data, position, _FALSE)
     negative = first == _MINUS
-    start = position + negative
-    mantissa, end = digits(data, start, np.uint64(0))
-    count = end - start
-    suffix = data[end] if end < size else 0
-    if suffix == _INT_SUFFIX:
-        if count == 0 or count > _LONGEST_MANTISSA or mantissa > _MAX:
+    return number(data, position + negative, negative)
+
+
+def _number(data: Any, start: int, negative: bool) -> Any:
+    """Return (kind, bits, end) of a number behind its sign; NONE when it is not plain."""
+    significant = zeros(data, start)
+    mantissa, end = digits(data, significant, np.uint64(0))
+    seen, count = end - start, end - significant
+    suffix = data[end] if end < data.size else 0
+    if suffix == _INT_SUFFIX or suffix == _UINT_SUFFIX:
+        signed = suffix == _INT_SUFFIX
+        if seen == 0 or count > _LONGEST_MANTISSA or (signed and mantissa > _MAX) or (negative and not signed):
             return _NONE, np.int64(0), end
-        return _INT, -np.int64(mantissa) if negative else np.int64(mantissa), end + 1
-    if suffix == _UINT_SUFFIX:
-        if count == 0 or count > _LONGEST_MANTISSA or negative:
-            return _NONE, np.int64(0), end
-        return _UINT, np.int64(mantissa), end + 1
+        return (_INT if signed else _UINT), (-np.int64(mantissa) if negative else np.int64(mantissa)), end + 1
     fraction = 0
     if suffix == _DOT:
         whole = end + 1
-        mantissa, end = digits(data, whole, mantissa)
+        significant = whole if count else zeros(data, whole)
+        mantissa, end = digits(data, significant, mantissa)
         fraction = end - whole
-        count += fraction
-    if count == 0 or count > _LONGEST_MANTISSA:
+        count += end - significant
+    if seen + fraction == 0 or count > _LONGEST_MANTISSA:
         return _NONE, np.int64(0), end
-    known, bits = float_bits(mantissa, -fraction, negative, powers)
+    known, bits = float_bits(mantissa, -fraction, negative)
     return (_FLOAT if known else _NONE), bits, end
 
 
+def _zeros(data: Any, position: int) -> Any:
+    """Return where the zeros that begin here end."""
+    while position < data.size and data[position] == _ZERO:
+        position += 1
+    return position
+
+
 def _digits(data: Any, position: int, number: Any) -> Any:
-    """Return (number with the digits appended, where they end); meaningless past 19 digits, which the caller refuses."""
+    """Return (number with the digits appended, where they end); past 19 digits it means nothing."""
     while position < data.size:
         digit = np.uint64(data[position]) - np.uint64(48)
         if digit > np.uint64(9):
@@ -146,57 +170,69 @@ def _time(data: Any, position: int, unit: int, default: int) -> Any:
     start = position + 1
     negative = start < size and data[start] == _MINUS
     start += negative
-    number, end = digits(data, start, np.uint64(0))
+    units, end = digits(data, start, np.uint64(0))
     count = end - start
-    if count == 0 or count > _LONGEST_MANTISSA or number > _MAX // np.uint64(unit):
+    if count == 0 or count > _LONGEST_MANTISSA or units > _MAX // np.uint64(unit):
         return default, -1
     if end < size and data[end] != _NEWLINE:
         return default, -1
-    time = np.int64(number) * unit
+    time = np.int64(units) * unit
     return (-time if negative else time), min(end + 1, size)
 
 
-def _line(data: Any, start: int, row: int, times: Any, multiplier: Any, table: Any, powers: Any, columns: Any) -> Any:
+def _line(
+    data: Any, start: int, row: int, unit: int, receive_time: int, multiplier: Any, table: Any, pool: Any, rows: Any
+) -> Any:
     """Return (start of the next line, next row); the start is -1, and nothing counts, when the line is not plain."""
-    codes, kinds, bits, source_times, statuses = columns
     key_end, key_hash = key(data, start, multiplier)
     if key_end < 0:
         return -1, row
     position = key_end
-    first, status = row, np.uint64(0)
+    first, status = row, np.int64(0)
     while True:
         field_start = position + 1
         field_end, field_hash = field_key(data, field_start, key_hash, multiplier)
         if field_end < 0:
             return -1, first
-        code = find(data, (start, key_end), (field_start, field_end), field_hash, table)
+        code = find(data, start, key_end, field_start, field_end, field_hash, table, pool)
         if code == UNKNOWN:
             return -1, first
-        kind, number, position = value(data, field_end + 1, powers)
+        kind, content, position = value(data, field_end + 1)
         if kind == _NONE:
             return -1, first
         if code == STATUS:
-            if kind != _UINT and (kind != _INT or number < 0):
+            if kind != _UINT and (kind != _INT or content < 0):
                 return -1, first
-            status = np.uint64(number)
+            status = content
         else:
-            codes[row] = code
-            kinds[row] = kind
-            bits[row] = number
+            rows[CODES, row] = code
+            rows[KINDS, row] = kind
+            rows[BITS, row] = content
             row += 1
         if position >= data.size or data[position] != _COMMA:
             break
     if row == first:
         return -1, first
-    time, position = line_time(data, position, times[0], times[1])
-    if position >= 0:
-        source_times[first:row] = time
-        statuses[first:row] = status
-    return position, row if position >= 0 else first
+    time, position = line_time(data, position, unit, receive_time)
+    if position < 0:
+        return -1, first
+    for index in range(first, row):
+        rows[TIMES, index] = time
+        rows[STATUSES, index] = status
+    return position, row
 
 
 def _walk(
-    data: Any, position: int, lines: int, row: int, times: Any, multiplier: Any, table: Any, powers: Any, columns: Any
+    data: Any,
+    position: int,
+    lines: int,
+    row: int,
+    unit: int,
+    receive_time: int,
+    multiplier: Any,
+    table: Any,
+    pool: Any,
+    rows: Any,
 ) -> Any:
     """Return (position, lines, rows) at the end of the body, or at the first line that is not plain.
 
@@ -206,45 +242,44 @@ def _walk(
         The body.
     position, lines, row : int
         Where to begin, how many lines and rows there are before.
-    times : tuple of int
+    unit, receive_time : int
         Nanoseconds per unit of a timestamp, and the time of lines without one (ns).
     multiplier : uint64
-        Of the hash; odd.
-    table : tuple
-        `SeriesTable.arrays`.
-    powers : uint64 array
-        `powers_of_five`.
-    columns : tuple of arrays
-        Code, kind, value bits, source time and status per row, long enough.
+        Of the hash.
+    table, pool : int64 array of shape (slots, 5), uint8 array
+        `SeriesTable.slots` and `SeriesTable.pool`.
+    rows : int64 array of shape (5, capacity)
+        `Columns.rows`.
     """
+    # Few arrays, and no tuples of them: numba counts references of each at every call, which costs more than the work.
     while position < data.size:
         byte = data[position]
         if byte == _NEWLINE:
             position, lines = position + 1, lines + 1
             continue
-        if byte == _HASH or byte == _SPACE or byte == _TAB or byte == _COMMA:
+        if byte == _HASH_SIGN or byte == _SPACE or byte == _TAB or byte == _COMMA:
             break
-        following, row = line(data, position, row, times, multiplier, table, powers, columns)
+        following, row = line(data, position, row, unit, receive_time, multiplier, table, pool, rows)
         if following < 0:
             break
         position, lines = following, lines + 1
     return position, lines, row
 
 
-digits: Any = _compiled(_digits)
+same: Any = _compiled(_same)
 key: Any = _compiled(_key)
 field_key: Any = _compiled(_field_key)
-same: Any = _compiled(_same)
 find: Any = _compiled(_find)
+digits: Any = _compiled(_digits)
+zeros: Any = _compiled(_zeros)
 word: Any = _compiled(_word)
+number: Any = _compiled(_number)
 value: Any = _compiled(_value)
 line_time: Any = _compiled(_time)
 line: Any = _compiled(_line)
-_TABLE = "Tuple((int32[::1], int64, uint64[::1], int64[:, ::1], uint8[::1]))"
-_COLUMNS = "Tuple((int32[::1], uint8[::1], int64[::1], int64[::1], uint64[::1]))"
 walk: Any = njit(
-    "Tuple((int64, int64, int64))(Array(uint8, 1, 'C', readonly=True), int64, int64, int64, UniTuple(int64, 2), uint64, "
-    f"{_TABLE}, uint64[:, ::1], {_COLUMNS})",
+    "UniTuple(int64, 3)(Array(uint8, 1, 'C', readonly=True), int64, int64, int64, int64, int64, uint64, "
+    "int64[:, ::1], uint8[::1], int64[:, ::1])",
     cache=True,
     nogil=True,
 )(_walk)
