@@ -1,0 +1,134 @@
+"""Reads the rows of some elements from one data file: only the row groups and columns that are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from archiver.backends.parquet.entry import FileEntry, Ints, Pieces, ranges
+from archiver.backends.parquet.schema import from_stored
+from archiver.model import Interval, SampleBatch
+
+_OPTIONAL = ("sequence", "status")
+"""Columns that are mostly one value: where a file's statistics say so, they are not read."""
+
+
+class DataFiles:
+    """Reads data files of a table; their footers are kept, the files are mapped into memory for each read.
+
+    Parameters
+    ----------
+    root : Path
+        The table.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._footer = lru_cache(4096)(self._load_footer)
+
+    def read(
+        self, entry: FileEntry, rows: Ints, interval: Interval | None, names: Sequence[str], ids: Ints
+    ) -> SampleBatch:
+        """Return the samples of some pieces of a file that lie in an interval (all when None), in file order.
+
+        Parameters
+        ----------
+        rows : ndarray of int64
+            Row numbers in ``entry.pieces``.
+        names, ids
+            The elements that may come up: sorted names, and the id of each.
+
+        Raises
+        ------
+        FileNotFoundError
+            Compaction in another process has replaced the file and removed it.
+        """
+        pieces = entry.pieces.take(rows).in_file_order()
+        metadata, constants = self._footer(entry.path)
+        groups, position = np.unique(pieces.row_group, return_inverse=True)
+        same = {
+            name: values[0] for name, values in constants.items() if _all_equal([values[g] for g in groups.tolist()])
+        }
+        columns = [name for name in ("source_time", "sequence", "receive_time", "status") if name not in same]
+        columns += [kind.column for kind in entry.kinds]
+        with pa.memory_map(str(self._root / entry.path)) as source:
+            file = pq.ParquetFile(source, metadata=metadata)
+            table = file.read_row_groups(groups.tolist(), columns=columns, use_threads=len(rows) > 1 or len(groups) > 1)
+        sizes = np.array([metadata.row_group(g).num_rows for g in groups.tolist()], np.int64)
+        starts = (np.cumsum(sizes) - sizes)[position] + pieces.offset
+        counts = pieces.count
+        if interval is not None:
+            starts, counts = _narrowed(table, pieces, starts, interval)
+        chosen = _gather(table, starts, counts)
+        for name, value in same.items():
+            chosen = chosen.append_column(name, _constant(name, value, chosen.num_rows))
+        rank = np.argsort(ids)
+        codes = rank[np.searchsorted(ids, pieces.ids, sorter=rank)]
+        return from_stored(chosen, names, np.repeat(codes, counts).astype(np.int32))
+
+    def _load_footer(self, path: str) -> tuple[pq.FileMetaData, dict[str, list[Any]]]:
+        """Return the footer, and for the columns that may be constant their value per row group (None: it varies)."""
+        metadata = pq.read_metadata(self._root / path)
+        columns = metadata.schema.names
+        constants = {
+            name: [
+                _constant_in(metadata.row_group(g).column(columns.index(name))) for g in range(metadata.num_row_groups)
+            ]
+            for name in _OPTIONAL
+        }
+        return metadata, constants
+
+
+def _constant_in(column: pq.ColumnChunkMetaData) -> int | None:
+    statistics = column.statistics
+    if statistics is None or not statistics.has_min_max or statistics.min != statistics.max:
+        return None
+    return int(statistics.min)
+
+
+def _all_equal(values: list[Any]) -> bool:
+    return values[0] is not None and all(value == values[0] for value in values)
+
+
+def _constant(name: str, value: int, count: int) -> pa.Array:
+    return pa.array(np.full(count, value, np.int32 if name == "sequence" else np.int64))
+
+
+def _narrowed(table: pa.Table, pieces: Pieces, starts: Ints, interval: Interval) -> tuple[Ints, Ints]:
+    """Return start and number of rows of each piece within the interval; times ascend in a piece."""
+    starts, counts = starts.copy(), pieces.count.copy()
+    partial = np.flatnonzero((pieces.first < interval.start) | (pieces.last >= interval.end))
+    if len(partial):
+        times = table.column("source_time").to_numpy()
+        edges = np.array([interval.start, interval.end])
+        for index in partial.tolist():
+            start = starts[index]
+            low, high = np.searchsorted(times[start : start + counts[index]], edges)
+            starts[index], counts[index] = start + low, high - low
+    return starts, counts
+
+
+def _gather(table: pa.Table, starts: Ints, counts: Ints) -> pa.Table:
+    """Return some runs of rows, one after the other."""
+    kept = counts > 0
+    starts, counts = starts[kept], counts[kept]
+    ends = starts + counts
+    breaks = np.flatnonzero(starts[1:] != ends[:-1]) + 1  # runs that touch are one
+    first, last = (
+        starts[np.append(0, breaks)] if len(starts) else starts,
+        ends[np.append(breaks - 1, -1)] if len(ends) else ends,
+    )
+    if len(first) <= 1:
+        return table.slice(int(first[0]), int(last[0] - first[0])) if len(first) else table.slice(0, 0)
+    if len(first) > 10_000:
+        return table.take(pa.array(ranges(first, last - first)))
+    columns = [column.combine_chunks() for column in table.columns]
+    spans = list(zip(first.tolist(), (last - first).tolist(), strict=True))
+    arrays = [pa.concat_arrays([column.slice(*span) for span in spans]) for column in columns]
+    return pa.table(arrays, names=table.column_names)
