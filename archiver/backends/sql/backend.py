@@ -1,0 +1,258 @@
+"""The backend: which transaction does what, and what becomes of an error."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import ClassVar
+
+from sqlalchemy import Connection, func, insert, inspect, select, union
+
+from archiver.backends.sql import dialects, reading
+from archiver.backends.sql.elements import Elements
+from archiver.backends.sql.errors import translated
+from archiver.backends.sql.options import SqlOptions
+from archiver.backends.sql.tables import SCHEMA_VERSION, GroupTables, Tables
+from archiver.backends.sql.writing import Writer
+from archiver.model import ConfigurationError, Interval, SampleBatch
+from archiver.ports import (
+    BackendContext,
+    BackendLimits,
+    BeforeCommit,
+    Coverage,
+    Options,
+    Position,
+    Segment,
+    WriteReceipt,
+)
+
+
+class SqlBackend:
+    """Keeps samples as rows of a table per archive group, and the position in the same transaction.
+
+    Parameters
+    ----------
+    context : BackendContext
+        Each group's `segment_ns` is the length of its partitions, where the database has any.
+    options : SqlOptions
+
+    Raises
+    ------
+    ConfigurationError
+        A package that the database needs is not installed.
+    """
+
+    Options: ClassVar[type[Options]] = SqlOptions
+
+    def __init__(self, context: BackendContext, options: SqlOptions) -> None:
+        self.name = context.name
+        self.limits = BackendLimits()
+        self._context = context
+        self._options = options
+        self._dialect = dialects.load(options.url, context.directory)
+        self._tables = Tables(options.prefix)
+        self._writing = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._elements = Elements(self._tables.element)
+        self._writer = Writer(self._dialect, self._tables, self._elements, self._context)
+
+    def open(self) -> None:
+        """Connect, and make the tables when there are none.
+
+        Raises
+        ------
+        TransientError
+            The database cannot be reached.
+        ConfigurationError
+            The tables are of a newer version, or the database cannot hold every text.
+        """
+        self._context.directory.mkdir(parents=True, exist_ok=True)
+        self._forget()
+        with self._connection("open") as connection:
+            if not inspect(connection).has_table(self._tables.archive.name):
+                connection.rollback()
+                self._create(connection)
+            version = connection.execute(select(self._tables.archive.c.schema_version)).scalar_one()
+        if version > SCHEMA_VERSION:
+            raise ConfigurationError(
+                [
+                    f"url: the tables {self._options.prefix}* are of version {version}, and this forebay knows "
+                    f"{SCHEMA_VERSION}; upgrade forebay, or set another prefix"
+                ]
+            )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._dialect.close()
+
+    def position(self, stream: str) -> Position | None:
+        """Return the position stored with the data for this stream."""
+        with self._connection("position") as connection:
+            offset = self._writer.stored_offset(connection, stream)
+        return None if offset is None else Position(stream, offset)
+
+    def write(
+        self,
+        parts: Mapping[str, SampleBatch],
+        position: Position | None = None,
+        before_commit: BeforeCommit | None = None,
+    ) -> WriteReceipt:
+        """Store samples, by group, and the position: see `archiver.ports.Backend.write`."""
+        with self._transaction("write") as connection:
+            with self._translated("write"):
+                self._writer.begin(connection)
+                if position is not None:
+                    stored = self._writer.stored_offset(connection, position.stream)
+                    if stored is not None and position.offset <= stored:
+                        return WriteReceipt(Position(position.stream, stored), repeated=True)
+                receipt = self._writer.store(connection, parts, position)
+            if before_commit is not None:
+                before_commit(receipt)
+        return receipt
+
+    def read(
+        self,
+        elements: Sequence[str],
+        interval: Interval,
+        *,
+        groups: Sequence[str] | None = None,
+        as_of: int | None = None,
+        versions: bool = False,
+    ) -> Iterator[SampleBatch]:
+        """Yield the samples of some elements in an interval: see `archiver.ports.Backend.read`."""
+        tables, ids = self._look_up(elements, groups, interval.start, interval.end)
+        if tables and ids:
+            with self._translated("read"):
+                samples = [table.samples for table in tables]
+                yield from reading.read(self._dialect, samples, ids, interval, as_of, versions)
+
+    def last_before(
+        self,
+        elements: Sequence[str],
+        time: int,
+        *,
+        groups: Sequence[str] | None = None,
+        as_of: int | None = None,
+    ) -> SampleBatch:
+        """Return the last valid sample per element before `time` (ns): see `archiver.ports.Backend.last_before`."""
+        tables, ids = self._look_up(elements, groups, None, time)
+        if not tables or not ids:
+            return SampleBatch.empty()
+        with self._translated("last_before"):
+            return reading.last_before(self._dialect, tables, ids, time, as_of)
+
+    def elements(self) -> list[str]:
+        """Return the names of all elements that have a sample here, sorted."""
+        element = self._tables.element
+        with self._connection("elements") as connection:
+            groups = self._groups(connection)
+            if not groups:
+                return []
+            held = union(*(select(self._tables.group(group).latest.c.element_id) for group in groups))
+            return sorted(connection.execute(select(element.c.name).where(element.c.id.in_(held))).scalars())
+
+    def coverage(self) -> list[Coverage]:
+        """Return first time, last time and number of samples (versions counted) of each group that has any."""
+        table = self._tables.segment
+        statement = (
+            select(
+                table.c.archive_group,
+                func.min(table.c.first_time),
+                func.max(table.c.last_time),
+                func.sum(table.c.row_count),
+            )
+            .where(table.c.row_count > 0)
+            .group_by(table.c.archive_group)
+        )
+        with self._connection("coverage") as connection:
+            rows = [
+                Coverage(group, first, last, int(count)) for group, first, last, count in connection.execute(statement)
+            ]
+        return sorted(rows, key=lambda coverage: coverage.group)
+
+    def segments(self, group: str) -> list[Segment]:
+        """Return the segments of a group that hold samples, oldest first."""
+        table = self._tables.segment
+        statement = (
+            select(table).where(table.c.archive_group == group, table.c.row_count > 0).order_by(table.c.start_time)
+        )
+        with self._connection("segments") as connection:
+            rows = list(connection.execute(statement))
+            intervals = [Interval(row.start_time, row.end_time) for row in rows]
+            sizes = self._dialect.segment_bytes(connection, self._tables.group(group).samples, intervals)
+        return [
+            Segment(group, interval, row.row_count, size)
+            for interval, row, size in zip(intervals, rows, sizes, strict=True)
+        ]
+
+    def drop_before(self, group: str, time: int) -> list[Segment]:
+        """Drop the segments of a group that end at or before `time` (ns); return what was dropped."""
+        with self._transaction("drop_before") as connection, self._translated("drop_before"):
+            self._writer.begin(connection)
+            return self._writer.drop_before(connection, group, time)
+
+    # -- connections ----------------------------------------------------------------------------------
+
+    @contextmanager
+    def _transaction(self, doing: str) -> Iterator[Connection]:
+        """Lend the writer's connection, and commit; after an error it is discarded with all that was remembered."""
+        with self._writing:
+            with self._translated(doing):
+                connection = self._dialect.engine.connect()
+            try:
+                yield connection
+                with self._translated(doing):
+                    connection.commit()
+            except BaseException:
+                self._writer.forget()
+                self._dialect.discard()
+                connection.invalidate()
+                raise
+            else:
+                self._writer.committed()
+            finally:
+                connection.close()
+
+    @contextmanager
+    def _connection(self, doing: str) -> Iterator[Connection]:
+        """Lend a connection for a few statements."""
+        with self._translated(doing), self._dialect.engine.connect() as connection:
+            try:
+                yield connection
+            except BaseException:
+                connection.invalidate()
+                raise
+
+    def _translated(self, doing: str) -> AbstractContextManager[None]:
+        return translated(self._dialect, f"backend {self.name!r}, {doing}")
+
+    # -- looking up -----------------------------------------------------------------------------------
+
+    def _create(self, connection: Connection) -> None:
+        self._dialect.begin_setup(connection)
+        self._tables.metadata.create_all(connection)
+        archive = self._tables.archive
+        if connection.execute(select(archive.c.id)).first() is None:
+            connection.execute(insert(archive).values(id=1, schema_version=SCHEMA_VERSION, generation=0))
+        connection.commit()
+
+    def _groups(self, connection: Connection, start: int | None = None, end: int | None = None) -> list[str]:
+        """Return the groups that have samples, or segments that reach into ``[start, end)``."""
+        table = self._tables.segment
+        statement = select(table.c.archive_group).where(table.c.row_count > 0).distinct()
+        if start is not None:
+            statement = statement.where(table.c.last_time >= start)
+        if end is not None:
+            statement = statement.where(table.c.first_time < end)
+        return sorted(connection.execute(statement).scalars())
+
+    def _look_up(
+        self, elements: Sequence[str], groups: Sequence[str] | None, start: int | None, end: int
+    ) -> tuple[list[GroupTables], dict[str, int]]:
+        with self._connection("read") as connection:
+            held = self._groups(connection, start, end)
+            tables = [self._tables.group(group) for group in held if groups is None or group in groups]
+            return tables, self._elements.find(connection, elements)

@@ -1,0 +1,176 @@
+"""Samples as the columns of a table, and back.
+
+A value is in the column of its form: floats in ``float_value``; int, uint (as signed), bool and enum in
+``int_value``; text in ``text_value``; binary in ``bytes_value``; an array in ``bytes_value`` with the number of its
+items in ``int_value`` (`archiver.backends.sql.lists`). What a database cannot hold in that column goes beside it:
+the bits of a float that it would change are in ``int_value``, UTF-8 that it refuses as text in ``bytes_value``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from archiver.backends.sql import lists
+from archiver.model import Kind, PermanentError, SampleBatch
+from archiver.model.batch import Int32s
+
+Columns = dict[str, pa.Array]
+"""Arrow arrays of equal length without nulls; at most one is not of numbers, and that is the last."""
+
+STORED_SCHEMA = pa.schema(
+    {
+        "element_id": pa.int32(),
+        "source_time": pa.int64(),
+        "sequence": pa.int32(),
+        "receive_time": pa.int64(),
+        "status": pa.int64(),
+        "kind": pa.int16(),
+        "float_value": pa.float64(),
+        "int_value": pa.int64(),
+        "text_value": pa.utf8(),
+        "bytes_value": pa.binary(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Exactness:
+    """What a database keeps as it is: NaN and -0.0 in a float column, NUL in a text."""
+
+    every_float: bool
+    nul: bool
+
+
+def encode(batch: SampleBatch, ids: Int32s, exact: Exactness) -> Iterator[Columns]:
+    """Yield blocks of columns that hold the samples, one or two per kind.
+
+    Parameters
+    ----------
+    batch : SampleBatch
+    ids : ndarray of int32
+        Element id per sample.
+    exact : Exactness
+        Of the database that stores them.
+
+    Raises
+    ------
+    PermanentError
+        A text is not UTF-8.
+    """
+    kinds = batch.kind_codes
+    base = {
+        "element_id": pa.array(ids),
+        "source_time": pa.array(batch.source_time),
+        "sequence": pa.array(batch.sequence),
+        "receive_time": pa.array(batch.receive_time),
+        "status": pa.array(batch.status.view(np.int64)),
+    }
+    for code in np.flatnonzero(np.bincount(kinds)).tolist():
+        kind = Kind(code)
+        rows = None if (kinds == code).all() else pa.array(kinds == code)
+        ours = {name: _filter(array, rows) for name, array in base.items()}
+        ours["kind"] = pa.array(np.full(len(ours["status"]), code, np.int16))
+        if kind is Kind.NONE:
+            yield ours
+            continue
+        for where, values in _forms(kind, _filter(batch.values(kind), rows), exact):
+            yield {name: _filter(array, where) for name, array in (ours | values).items()}
+
+
+def decode(stored: pa.RecordBatch, names: Mapping[int, str]) -> SampleBatch:
+    """Return the samples of stored rows, in their order; `names` by element id."""
+    encoded = pc.dictionary_encode(stored.column("element_id"))
+    elements = pa.array([names[key] for key in encoded.dictionary.to_pylist()], pa.utf8())
+    kinds = stored.column("kind").to_numpy(zero_copy_only=False)
+    values: dict[Kind, pa.Array] = {}
+    for code in np.flatnonzero(np.bincount(kinds)).tolist():
+        if code == Kind.NONE:
+            continue
+        ours = kinds == code
+        if ours.all():
+            values[Kind(code)] = _value(Kind(code), stored)
+        else:
+            spread = pa.array(np.cumsum(ours) - 1, mask=~ours)
+            values[Kind(code)] = _value(Kind(code), stored.filter(pa.array(ours))).take(spread)
+    return SampleBatch.from_columns(
+        pa.DictionaryArray.from_arrays(encoded.indices, elements),
+        stored.column("source_time"),
+        values,
+        status=_numpy(stored.column("status")).view(np.uint64),
+        receive_time=stored.column("receive_time"),
+        sequence=stored.column("sequence"),
+    )
+
+
+def _filter(array: pa.Array, rows: pa.Array | None) -> pa.Array:
+    return array if rows is None else array.filter(rows)
+
+
+def _numpy(array: pa.Array) -> NDArray[Any]:
+    result: NDArray[Any] = array.to_numpy(zero_copy_only=False)
+    return result
+
+
+def _forms(kind: Kind, values: pa.Array, exact: Exactness) -> Iterator[tuple[pa.Array | None, Columns]]:
+    """Yield which rows a form takes (None is all), and its columns for all rows."""
+    if kind.is_list:
+        _check_text(kind, values.flatten())
+        counts, data = lists.pack(kind, values)
+        yield None, {"int_value": counts, "bytes_value": data}
+    elif kind is Kind.FLOAT:
+        bits = pa.array(_numpy(values).view(np.int64))
+        odd = None if exact.every_float else pc.or_(pc.is_nan(values), pc.equal(bits, np.iinfo(np.int64).min))
+        yield from _split(odd, {"float_value": values}, {"int_value": bits})
+    elif kind is Kind.TEXT:
+        _check_text(kind, values)
+        odd = None if exact.nul else pc.match_substring(values, "\0")
+        yield from _split(odd, {"text_value": values}, {"bytes_value": values.cast(pa.binary())})
+    elif kind is Kind.BINARY:
+        yield None, {"bytes_value": values}
+    elif kind is Kind.UINT:
+        yield None, {"int_value": values.view(pa.int64())}
+    else:
+        yield None, {"int_value": values.cast(pa.int64())}
+
+
+def _split(odd: pa.Array | None, usual: Columns, unusual: Columns) -> Iterator[tuple[pa.Array | None, Columns]]:
+    if odd is None or not pc.any(odd).as_py():
+        yield None, usual
+    else:
+        yield pc.invert(odd), usual
+        yield odd, unusual
+
+
+def _check_text(kind: Kind, values: pa.Array) -> None:
+    if kind.item is Kind.TEXT:
+        try:
+            values.validate(full=True)
+        except pa.ArrowInvalid as exc:
+            raise PermanentError(f"a text is not UTF-8 and cannot be stored: {exc}; send it as binary") from exc
+
+
+def _value(kind: Kind, stored: pa.RecordBatch) -> pa.Array:
+    """Return the values of rows that are all of one kind."""
+    if kind is Kind.FLOAT:
+        floats, bits = stored.column("float_value"), stored.column("int_value")
+        if not floats.null_count:
+            return floats
+        return pc.coalesce(floats, pa.array(_numpy(bits.fill_null(0)).view(np.float64)))
+    if kind is Kind.TEXT:
+        texts = stored.column("text_value")
+        return pc.coalesce(texts, stored.column("bytes_value").cast(pa.utf8())) if texts.null_count else texts
+    if kind is Kind.BINARY:
+        return stored.column("bytes_value")
+    numbers = stored.column("int_value")
+    if kind.is_list:
+        return lists.unpack(kind, _numpy(numbers), stored.column("bytes_value"))
+    if kind is Kind.UINT:
+        return numbers.view(pa.uint64())
+    return numbers.cast(kind.arrow_type)

@@ -1,0 +1,85 @@
+"""What differs from database to database; one more is a file here and a line in `DIALECTS`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+from sqlalchemy import Connection, Engine, Executable, Table, make_url
+
+from archiver.backends.sql.columns import Columns, Exactness
+from archiver.backends.sql.errors import Translator
+from archiver.model import Interval
+
+DIALECTS = {
+    "sqlite": ("archiver.backends.sql.dialects.sqlite", "SqliteDialect", ()),
+    "postgresql": (
+        "archiver.backends.sql.dialects.postgresql",
+        "PostgresqlDialect",
+        ("psycopg", "adbc_driver_postgresql"),
+    ),
+}
+"""Name in the URL: module, class, and the packages that its extra installs."""
+
+
+class Dialect(Translator, Protocol):
+    """A database. Statements that all of them understand are elsewhere, in SQLAlchemy Core."""
+
+    exact: Exactness
+    engine: Engine
+
+    def close(self) -> None:
+        """Close all connections."""
+
+    def discard(self) -> None:
+        """Forget idle connections after an error: they may be broken as well."""
+
+    def begin(self, connection: Connection) -> None:
+        """Start a transaction that will write."""
+
+    def begin_setup(self, connection: Connection) -> None:
+        """Start a transaction that makes the tables, and hold off another process that does so."""
+
+    def insert(self, connection: Connection, table: Table, columns: Columns) -> None:
+        """Insert rows, as many as the columns are long, by the fastest way of the driver."""
+
+    def upsert_newest(self, latest: Table, staging: Table) -> Executable:
+        """Return the statement that puts staged rows into `latest` where they are newer, or the first of an element."""
+
+    def add_segment(self, connection: Connection, samples: Table, interval: Interval) -> None:
+        """Make room for samples of an interval."""
+
+    def drop_segment(self, connection: Connection, samples: Table, interval: Interval) -> None:
+        """Remove all samples of an interval."""
+
+    def segment_bytes(self, connection: Connection, samples: Table, intervals: Sequence[Interval]) -> list[int]:
+        """Return the bytes that each segment takes on disk, 0 where that is not known."""
+
+    def read(self, tables: Sequence[Table], ids: Sequence[int], interval: Interval) -> Iterator[pa.RecordBatch]:
+        """Yield rows of `STORED_SCHEMA` in the order of `ids`, source time, sequence and receive time.
+
+        In parts that fit into memory, whatever the interval, and all as of one instant.
+        """
+
+    def last_before(
+        self, tables: Sequence[Table], ids: Sequence[int], time: int, as_of: int | None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield for each id and table the last row before `time`, received at or before `as_of` (ns)."""
+
+
+def load(url: str, directory: Path) -> Dialect:
+    """Return the dialect of a database URL; relative files are relative to `directory`. Connects to nothing."""
+    parsed = make_url(url)
+    module, name, _ = DIALECTS[parsed.get_backend_name()]
+    dialect: Any = getattr(import_module(module), name)
+    made: Dialect = dialect(parsed, directory)
+    return made
+
+
+def missing_packages(name: str) -> list[str]:
+    """Return the packages that a dialect needs and that are not installed."""
+    return [package for package in DIALECTS[name][2] if find_spec(package) is None]

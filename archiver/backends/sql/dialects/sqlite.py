@@ -1,0 +1,243 @@
+"""SQLite in a file: write-ahead log, synced at every commit."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from sqlalchemy import URL, Connection, Executable, Table, create_engine, event
+from sqlalchemy.dialects import sqlite
+
+from archiver.backends.sql.columns import STORED_SCHEMA, Columns, Exactness
+from archiver.backends.sql.dialects.upsert import on_conflict
+from archiver.backends.sql.tables import SAMPLE_COLUMNS
+from archiver.model import ForebayError, Interval, Kind, PermanentError, TransientError
+from archiver.model.time import MAX_TIME
+
+ROWS_PER_STATEMENT = 100  # measured: 1.5 M rows/s, against 0.75 M/s of executemany; more rows are no faster
+ROWS_PER_PAGE = 50_000
+BUSY_TIMEOUT_S = 10.0
+_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "cache_size = -65536", "temp_store = MEMORY")
+_VALUES = "float_value, ifnull(int_value, 0), ifnull(text_value, bytes_value)"
+_SELECT = f"SELECT {', '.join(SAMPLE_COLUMNS[:6])}, {_VALUES} FROM"
+_ROW = np.dtype(
+    [
+        ("element_id", "i4"),
+        ("source_time", "i8"),
+        ("sequence", "i4"),
+        ("receive_time", "i8"),
+        ("status", "i8"),
+        ("kind", "i2"),
+        ("float_value", "f8"),  # null becomes NaN, which is never stored as such
+        ("int_value", "i8"),
+        ("object", "O"),
+    ]
+)
+_TRANSIENT = {
+    sqlite3.SQLITE_INTERNAL,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_ABORT,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_EMPTY,
+    sqlite3.SQLITE_SCHEMA,
+    sqlite3.SQLITE_AUTH,
+    sqlite3.SQLITE_NOTADB,
+}
+_PERMANENT = {
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_NOTFOUND,
+    sqlite3.SQLITE_TOOBIG,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_MISUSE,
+    sqlite3.SQLITE_NOLFS,
+    sqlite3.SQLITE_FORMAT,
+    sqlite3.SQLITE_RANGE,
+}
+CODES: dict[int, type[ForebayError]] = dict.fromkeys(_TRANSIENT, TransientError) | dict.fromkeys(
+    _PERMANENT, PermanentError
+)
+"""Primary result code: transient when the file or the machine is the reason, permanent when a sample or a table is."""
+
+
+class SqliteDialect:
+    """SQLite in a file.
+
+    Parameters
+    ----------
+    url : URL
+    directory : Path
+        What a relative file is relative to.
+    """
+
+    exact = Exactness(every_float=False, nul=True)
+
+    def __init__(self, url: URL, directory: Path) -> None:
+        self._file = directory / (url.database or "")
+        self.engine = create_engine(
+            url.set(database=str(self._file)),
+            connect_args={"timeout": BUSY_TIMEOUT_S, "isolation_level": None, "check_same_thread": False},
+            max_overflow=-1,
+        )
+        event.listen(self.engine, "connect", _configure)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def discard(self) -> None:
+        """Do nothing: other connections do not suffer from an error of one."""
+
+    def begin(self, connection: Connection) -> None:
+        """Take the write lock at once: one that is taken late fails when another has written in between."""
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def begin_setup(self, connection: Connection) -> None:
+        """Take the write lock."""
+        self.begin(connection)
+
+    def insert(self, connection: Connection, table: Table, columns: Columns) -> None:
+        """Insert by statements of many rows, in which columns of one number are written out."""
+        raw = _raw(connection)
+        constant = {name: value for name, array in columns.items() if (value := _constant(array)) is not None}
+        varying = {name: array for name, array in columns.items() if name not in constant}
+        row = ", ".join(str(constant.get(name, "?")) for name in columns)
+        head = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES "
+        count = len(next(iter(columns.values())))
+        for start in range(0, count, ROWS_PER_PAGE):
+            rows = min(ROWS_PER_PAGE, count - start)
+            values = _interleaved([array.slice(start, rows) for array in varying.values()])
+            for first in range(0, rows, ROWS_PER_STATEMENT):
+                size = min(ROWS_PER_STATEMENT, rows - first)
+                part = values[first * len(varying) : (first + size) * len(varying)]
+                raw.execute(head + ", ".join([f"({row})"] * size), part)
+
+    def upsert_newest(self, latest: Table, staging: Table) -> Executable:
+        """Return the upsert of SQLite."""
+        return on_conflict(sqlite.insert, latest, staging)
+
+    def add_segment(self, connection: Connection, samples: Table, interval: Interval) -> None:
+        """Do nothing: a segment is a range of the table."""
+
+    def drop_segment(self, connection: Connection, samples: Table, interval: Interval) -> None:
+        """Delete the rows, element by element along the key."""
+        ids = f"SELECT DISTINCT element_id FROM {samples.name}"
+        if interval.end == MAX_TIME:
+            connection.exec_driver_sql(
+                f"DELETE FROM {samples.name} WHERE element_id IN ({ids}) AND source_time >= ?", (interval.start,)
+            )
+        else:
+            connection.exec_driver_sql(
+                f"DELETE FROM {samples.name} WHERE element_id IN ({ids}) AND source_time >= ? AND source_time < ?",
+                (interval.start, interval.end),
+            )
+
+    def segment_bytes(self, connection: Connection, samples: Table, intervals: Sequence[Interval]) -> list[int]:
+        """Return zeros: a range of a table has no size of its own."""
+        return [0] * len(intervals)
+
+    def read(self, tables: Sequence[Table], ids: Sequence[int], interval: Interval) -> Iterator[pa.RecordBatch]:
+        """Yield rows by one descent of the key per id."""
+        where = "WHERE element_id = ?1 AND source_time >= ?2 AND source_time < ?3"
+        union = " UNION ALL ".join(f"{_SELECT} {table.name} {where}" for table in tables)
+        order = "source_time, sequence, receive_time"
+        with self.engine.connect() as connection:
+            raw = _raw(connection)
+            raw.execute("BEGIN")
+            yield from _pages(
+                chain.from_iterable(
+                    raw.execute(f"{union} ORDER BY {order}", (key, interval.start, interval.end)) for key in ids
+                )
+            )
+
+    def last_before(
+        self, tables: Sequence[Table], ids: Sequence[int], time: int, as_of: int | None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield rows by one descent of the key per id and table."""
+        where = "WHERE element_id = ?1 AND source_time < ?2 AND receive_time <= ?3"
+        order = "ORDER BY source_time DESC, sequence DESC, receive_time DESC LIMIT 1"
+        bound = MAX_TIME if as_of is None else as_of
+        with self.engine.connect() as connection:
+            raw = _raw(connection)
+            raw.execute("BEGIN")
+            yield from _pages(
+                chain.from_iterable(
+                    raw.execute(f"{_SELECT} {table.name} {where} {order}", (key, time, bound))
+                    for table in tables
+                    for key in ids
+                )
+            )
+
+    def verdict(self, error: BaseException) -> type[ForebayError] | None:
+        """Return the class of an error of `sqlite3`."""
+        if isinstance(error, sqlite3.Error):
+            code = getattr(error, "sqlite_errorcode", None)
+            if code is not None:
+                return CODES.get(code & 0xFF, TransientError)
+            return PermanentError  # raised by the module itself, of a value that it cannot bind
+        return PermanentError if isinstance(error, (OverflowError, UnicodeError)) else None
+
+
+def _configure(connection: sqlite3.Connection, _record: Any) -> None:
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _raw(connection: Connection) -> sqlite3.Connection:
+    raw: Any = connection.connection.dbapi_connection
+    return raw  # type: ignore[no-any-return]
+
+
+def _constant(array: pa.Array) -> int | None:
+    """Return the number that all rows of an integer column have, None when there is no such number."""
+    if not pa.types.is_integer(array.type) or not len(array):
+        return None
+    numbers = array.to_numpy()
+    first = int(numbers[0])
+    return first if (numbers == first).all() else None
+
+
+def _interleaved(arrays: list[pa.Array]) -> list[Any]:
+    """Return the values row by row in one flat list."""
+    values: list[Any] = [None] * sum(len(array) for array in arrays)
+    for index, array in enumerate(arrays):
+        numeric = pa.types.is_integer(array.type) or pa.types.is_floating(array.type)
+        values[index :: len(arrays)] = array.to_numpy().tolist() if numeric else array.to_pylist()
+    return values
+
+
+def _pages(rows: Iterator[tuple[Any, ...]]) -> Iterator[pa.RecordBatch]:
+    while True:
+        page = np.fromiter(islice(rows, ROWS_PER_PAGE), _ROW)
+        if not len(page):
+            return
+        yield _record_batch(page)
+
+
+def _record_batch(page: NDArray[np.void]) -> pa.RecordBatch:
+    arrays = [pa.array(np.ascontiguousarray(page[name])) for name in SAMPLE_COLUMNS[:6]]
+    floats = np.ascontiguousarray(page["float_value"])
+    arrays += [pa.array(floats, mask=np.isnan(floats)), pa.array(np.ascontiguousarray(page["int_value"]))]
+    kinds, objects = page["kind"], page["object"]
+    if (kinds < Kind.TEXT).all():
+        arrays += [pa.nulls(len(page), pa.utf8()), pa.nulls(len(page), pa.binary())]
+    else:
+        texts = kinds == Kind.TEXT
+        arrays.append(pa.array(objects, pa.utf8(), mask=~texts, from_pandas=True))
+        arrays.append(pa.array(objects, pa.binary(), mask=texts, from_pandas=True))
+    return pa.RecordBatch.from_arrays(arrays, schema=STORED_SCHEMA)

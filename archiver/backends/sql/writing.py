@@ -1,0 +1,230 @@
+"""What happens within the transaction of a write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy.schema import CreateTable
+
+from archiver.backends.sql import columns
+from archiver.backends.sql.dialects import Dialect
+from archiver.backends.sql.elements import Elements
+from archiver.backends.sql.segments import Extent, Segments
+from archiver.backends.sql.tables import SAMPLE_COLUMNS, Tables
+from archiver.model import Interval, SampleBatch
+from archiver.model.batch import Int32s
+from archiver.model.identity import Watermarks, duplicates
+from archiver.ports import BackendContext, Position, Segment, WriteReceipt
+
+
+class Writer:
+    """Writes of one process; what it remembers from one to the next is used only if nobody else wrote in between.
+
+    Parameters
+    ----------
+    dialect : Dialect
+    tables : Tables
+    elements : Elements
+    context : BackendContext
+    """
+
+    def __init__(self, dialect: Dialect, tables: Tables, elements: Elements, context: BackendContext) -> None:
+        self._dialect = dialect
+        self._tables = tables
+        self._elements = elements
+        self._context = context
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget everything, since it is not known what became of the last transaction."""
+        self._generation: int | None = None
+        self._marks: dict[str, Watermarks] = {}
+        self._segments: dict[str, Segments] = {}
+        self._fresh: dict[str, int] = {}
+
+    def begin(self, connection: Connection) -> None:
+        """Take the lock that all writers take, and count this write."""
+        self._dialect.begin(connection)
+        archive = self._tables.archive
+        generation = connection.execute(select(archive.c.generation).with_for_update()).scalar_one()
+        if generation != self._generation:
+            self.forget()
+            self._generation = generation
+
+    def stored_offset(self, connection: Connection, stream: str) -> int | None:
+        """Return the offset stored for a stream."""
+        table = self._tables.position
+        return connection.execute(select(table.c.last_offset).where(table.c.stream == stream)).scalar()
+
+    def store(
+        self, connection: Connection, parts: Mapping[str, SampleBatch], position: Position | None
+    ) -> WriteReceipt:
+        """Store samples and position; the caller commits, and then calls `committed`."""
+        known = {group: self._store_group(connection, group, batch) for group, batch in parts.items()}
+        if position is not None:
+            self._store_position(connection, position)
+        self._count(connection)
+        return WriteReceipt(position, known)
+
+    def drop_before(self, connection: Connection, group: str, time: int) -> list[Segment]:
+        """Drop the segments of a group that end at or before `time`; return those that held samples."""
+        gone = [extent for extent in self._segments_of(connection, group).extents if extent.interval.end <= time]
+        if not gone:
+            return []
+        tables, segment = self._tables.group(group), self._tables.segment
+        sizes = self._dialect.segment_bytes(connection, tables.samples, [extent.interval for extent in gone])
+        for extent in gone:
+            self._dialect.drop_segment(connection, tables.samples, extent.interval)
+        end = gone[-1].interval.end
+        connection.execute(delete(tables.latest).where(tables.latest.c.source_time < end))
+        connection.execute(delete(segment).where(segment.c.archive_group == group, segment.c.end_time <= end))
+        self._count(connection)
+        return [
+            Segment(group, extent.interval, extent.rows, size)
+            for extent, size in zip(gone, sizes, strict=True)
+            if extent.rows
+        ]
+
+    def committed(self) -> None:
+        """Take what was stored as known from now on."""
+        self._elements.keep(self._fresh)
+        self._fresh = {}
+
+    # -- one group ------------------------------------------------------------------------------------
+
+    def _store_group(self, connection: Connection, group: str, batch: SampleBatch) -> NDArray[np.bool_]:
+        if not batch.num_rows:
+            return np.zeros(0, bool)
+        self._make_room(connection, group, batch)
+        table = self._ids(connection, batch)
+        marks = self._marks_of(connection, group)
+        late = marks.at_or_below(batch)
+        existing = self._existing(connection, group, batch.filter(late)) if late.any() else SampleBatch.empty()
+        known = duplicates(batch, existing)
+        rows = batch.filter(~known).sorted()
+        if rows.num_rows:
+            ids = np.array([table[name] for name in rows.elements], np.int32)[rows.codes]
+            self._insert(connection, self._tables.group(group).samples, rows, ids)
+            self._refresh_latest(connection, group, rows, ids)
+            self._grow(connection, group, rows)
+            marks.advance(rows)
+        return known
+
+    def _insert(self, connection: Connection, table: Table, rows: SampleBatch, ids: Int32s) -> None:
+        for block in columns.encode(rows, ids, self._dialect.exact):
+            self._dialect.insert(connection, table, block)
+
+    def _ids(self, connection: Connection, batch: SampleBatch) -> dict[str, int]:
+        """Return the ids of all elements of a batch, new ones included."""
+        names = batch.present()
+        found = self._elements.find(connection, (name for name in names if name not in self._fresh))
+        found |= {name: self._fresh[name] for name in names if name in self._fresh}
+        fresh = self._elements.create(connection, set(names) - set(found))
+        self._fresh |= fresh
+        return found | fresh
+
+    def _existing(self, connection: Connection, group: str, late: SampleBatch) -> SampleBatch:
+        """Return all stored versions of everything that has the element and source time of a late sample."""
+        ids = self._ids(connection, late)
+        keys = np.empty((late.num_rows, 2), np.int64)
+        keys[:, 0] = np.array([ids.get(name, 0) for name in late.elements], np.int64)[late.codes]
+        keys[:, 1] = late.source_time
+        keys = np.unique(keys, axis=0)
+        staging, samples = self._staging(connection), self._tables.group(group).samples
+        self._dialect.insert(
+            connection,
+            staging,
+            {"element_id": pa.array(keys[:, 0].astype(np.int32)), "source_time": pa.array(keys[:, 1].copy())},
+        )
+        statement = select(*(samples.c[name] for name in SAMPLE_COLUMNS)).where(
+            samples.c.element_id == staging.c.element_id,
+            samples.c.source_time == staging.c.source_time,
+            samples.c.source_time.between(int(keys[:, 1].min()), int(keys[:, 1].max())),
+        )
+        rows: list[Any] = list(connection.execute(statement))
+        if not rows:
+            return SampleBatch.empty()
+        arrays = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), _FIELDS, strict=True)]
+        names = {key: name for name, key in ids.items()}
+        return columns.decode(pa.RecordBatch.from_arrays(arrays, schema=columns.STORED_SCHEMA), names)
+
+    def _refresh_latest(self, connection: Connection, group: str, rows: SampleBatch, ids: Int32s) -> None:
+        """Keep the newest row of each element; `rows` are sorted."""
+        last = np.append(rows.codes[1:] != rows.codes[:-1], True)
+        staging = self._staging(connection)
+        self._insert(connection, staging, rows.filter(last), ids[last])
+        connection.execute(self._dialect.upsert_newest(self._tables.group(group).latest, staging))
+
+    def _staging(self, connection: Connection) -> Table:
+        """Return the temporary table of this connection, empty."""
+        staging = self._tables.staging
+        connection.execute(CreateTable(staging, if_not_exists=True))
+        connection.execute(delete(staging))
+        return staging
+
+    # -- what is known --------------------------------------------------------------------------------
+
+    def _marks_of(self, connection: Connection, group: str) -> Watermarks:
+        if group not in self._marks:
+            latest, element = self._tables.group(group).latest, self._tables.element
+            rows = connection.execute(
+                select(element.c.name, latest.c.source_time).where(element.c.id == latest.c.element_id)
+            )
+            self._marks[group] = Watermarks({row.name: row.source_time for row in rows})
+        return self._marks[group]
+
+    def _segments_of(self, connection: Connection, group: str) -> Segments:
+        if group not in self._segments:
+            table = self._tables.segment
+            rows = connection.execute(select(table).where(table.c.archive_group == group))
+            self._segments[group] = Segments(
+                Extent(Interval(row.start_time, row.end_time), row.row_count, row.first_time, row.last_time)
+                for row in rows
+            )
+        return self._segments[group]
+
+    def _make_room(self, connection: Connection, group: str, batch: SampleBatch) -> None:
+        """Make the tables and segments that the samples need."""
+        segments = self._segments_of(connection, group)
+        tables, table = self._tables.group(group), self._tables.segment
+        if not segments.extents:
+            for needed in (tables.samples, tables.latest):
+                connection.execute(CreateTable(needed, if_not_exists=True))
+        for interval in segments.missing(batch.source_time, self._context.group(group).segment_ns):
+            self._dialect.add_segment(connection, tables.samples, interval)
+            connection.execute(
+                insert(table).values(archive_group=group, start_time=interval.start, end_time=interval.end, row_count=0)
+            )
+            segments.add(Extent(interval))
+
+    def _grow(self, connection: Connection, group: str, rows: SampleBatch) -> None:
+        """Count the samples into their segments."""
+        segments, table = self._segments_of(connection, group), self._tables.segment
+        for extent in segments.grown(rows.source_time):
+            connection.execute(
+                update(table)
+                .where(table.c.archive_group == group, table.c.start_time == extent.interval.start)
+                .values(row_count=extent.rows, first_time=extent.first, last_time=extent.last)
+            )
+            segments.add(extent)
+
+    def _store_position(self, connection: Connection, position: Position) -> None:
+        table = self._tables.position
+        done = connection.execute(
+            update(table).where(table.c.stream == position.stream).values(last_offset=position.offset)
+        )
+        if not done.rowcount:
+            connection.execute(insert(table).values(stream=position.stream, last_offset=position.offset))
+
+    def _count(self, connection: Connection) -> None:
+        archive = self._tables.archive
+        self._generation = (self._generation or 0) + 1
+        connection.execute(update(archive).values(generation=self._generation))
+
+
+_FIELDS = list(columns.STORED_SCHEMA)

@@ -1,0 +1,51 @@
+"""A backend per database: SQLite in a file, and PostgreSQL where it is installed."""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from archiver.backends.sql import SqlBackend, SqlOptions
+from archiver.model import ArchiveGroup
+from archiver.ports import BackendContext
+from archiver.testing.postgresql import PostgresqlServer, UnavailableError, running_server
+
+_PREFIXES = (f"t{number}_" for number in count())
+Open = Callable[..., SqlBackend]
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    try:
+        with running_server() as server:
+            yield server
+    except UnavailableError as exc:
+        pytest.skip(str(exc))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def options(request: pytest.FixtureRequest) -> SqlOptions:
+    url = "sqlite:///warm.db" if request.param == "sqlite" else request.getfixturevalue("postgresql").url
+    return SqlOptions(url=url, prefix=next(_PREFIXES))
+
+
+@pytest.fixture
+def open_backend(tmp_path: Path) -> Iterator[Open]:
+    """Open a backend on options; several on the same are several processes' view of one database."""
+    opened: list[SqlBackend] = []
+
+    def opening(options: SqlOptions, **groups: ArchiveGroup) -> SqlBackend:
+        backend = SqlBackend(BackendContext("warm", tmp_path, groups), options)
+        backend.open()
+        opened.append(backend)
+        return backend
+
+    yield opening
+    for backend in opened:
+        backend.close()
+
+
+@pytest.fixture
+def backend(options: SqlOptions, open_backend: Open) -> SqlBackend:
+    return open_backend(options)
