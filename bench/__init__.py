@@ -1,0 +1,1 @@
+"""Measurements beside their baselines: `python -m bench` runs them and prints one table."""
