@@ -42,9 +42,7 @@ class SqliteOptions(Options):
     """Bounds of the embedded journal."""
 
     max_bytes: int = Field(10 * 2**30, gt=0, description="samples kept at most, in bytes")
-    max_age_s: int = Field(
-        30 * DAY_NS // 10**9, gt=0, description="age of its oldest sample when it counts as full"
-    )
+    max_age_s: int = Field(30 * DAY_NS // 10**9, gt=0, description="age of its oldest sample when it counts as full")
     when_full: Literal["block", "drop_oldest"] = Field(
         "block", description="block: sources wait; drop_oldest: lanes that are behind lose samples, on record"
     )

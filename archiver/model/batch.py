@@ -264,15 +264,15 @@ class SampleBatch:
 
     def take(self, indices: ArrayLike) -> SampleBatch:
         """Return the samples at these row numbers, in that order."""
-        return SampleBatch(self._batch.take(pa.array(np.asarray(indices, dtype=np.int64))))
+        return self._derived(self._batch.take(pa.array(np.asarray(indices, dtype=np.int64))))
 
     def filter(self, mask: Mask) -> SampleBatch:
         """Return the samples where the mask is true; the batch itself when that is all of them."""
-        return self if mask.all() else SampleBatch(self._batch.filter(pa.array(mask)))
+        return self if mask.all() else self._derived(self._batch.filter(pa.array(mask)))
 
     def slice(self, offset: int, length: int | None = None) -> SampleBatch:
         """Return a run of samples, without a copy."""
-        return SampleBatch(self._batch.slice(offset, length))
+        return self._derived(self._batch.slice(offset, length))
 
     def mask_elements(self, names: Iterable[str]) -> Mask:
         """Return where the element is one of these names, bool per sample."""
@@ -306,15 +306,15 @@ class SampleBatch:
     def with_elements(self, codes: Int32s, names: Sequence[str]) -> SampleBatch:
         """Return the batch with other names: `codes` index `names`."""
         column = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(names, pa.utf8()))
-        return self._replace(0, column)
+        return SampleBatch(self._replaced(0, column))
 
     def with_receive_time(self, receive_time: int) -> SampleBatch:
         """Return the batch with one receive time for all samples, ns."""
-        return self._replace(3, pa.array(np.full(self.num_rows, receive_time, np.int64)))
+        return self._derived(self._replaced(3, pa.array(np.full(self.num_rows, receive_time, np.int64))))
 
     def with_sequence(self, sequence: Int32s) -> SampleBatch:
         """Return the batch with other sequence numbers."""
-        return self._replace(2, pa.array(sequence, pa.int32()))
+        return self._derived(self._replaced(2, pa.array(sequence, pa.int32())))
 
     def sorted(self) -> SampleBatch:
         """Return the batch in the order element name, source time, sequence, receive time."""
@@ -322,10 +322,17 @@ class SampleBatch:
         order = sort_order(compact.codes, compact.source_time, compact.sequence, compact.receive_time)
         return compact if order is None else compact.take(order)
 
-    def _replace(self, index: int, column: pa.Array) -> SampleBatch:
+    def _replaced(self, index: int, column: pa.Array) -> pa.RecordBatch:
         arrays = self._batch.columns
         arrays[index] = column
-        return SampleBatch(pa.RecordBatch.from_arrays(arrays, schema=self._batch.schema))
+        return pa.RecordBatch.from_arrays(arrays, schema=self._batch.schema)
+
+    def _derived(self, record_batch: pa.RecordBatch) -> SampleBatch:
+        """Wrap rows of this batch: the names are the same, and reading them from Arrow again would cost most."""
+        batch = SampleBatch(record_batch)
+        if "elements" in self.__dict__:
+            batch.__dict__["elements"] = self.elements
+        return batch
 
 
 def sort_order(codes: NDArray[np.signedinteger[Any]], *keys: NDArray[Any]) -> Int64s | None:

@@ -38,6 +38,7 @@ class Catalog:
         self._current: dict[str, ElementVersion] = {}
         self._kinds: dict[str, int] = {}
         self._alias: dict[str, str] = {}
+        self.version = 0
         with store.transaction() as connection:
             query = "SELECT element_id, name, valid_from, metadata FROM element_version ORDER BY element_id, valid_from"
             for row in connection.execute(query):
@@ -49,6 +50,10 @@ class Catalog:
         """Return the kind of each name, int16; -1 for an unknown element."""
         get = self._kinds.get
         return np.fromiter((get(name, -1) for name in names), np.int16, len(names))
+
+    def aliases(self) -> Mapping[str, str]:
+        """Return the present name of each alias and former name."""
+        return self._alias
 
     def elements(self) -> list[ElementVersion]:
         """Return the current version of every element, by name."""
@@ -145,6 +150,7 @@ class Catalog:
             with self._store.transaction() as connection:
                 connection.execute("INSERT INTO element_version VALUES (?, ?, ?, ?)", row)
             self._remember(version)
+            self.version += 1
             return version
 
     def _check_free(self, name: str, aliases: Sequence[str], old: ElementVersion | None) -> None:

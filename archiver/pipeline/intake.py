@@ -10,19 +10,20 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from archiver.model import Kind, SampleBatch
 from archiver.model.batch import Mask
 from archiver.model.identity import number_equals
 from archiver.model.kind import VALUE_KINDS
-from archiver.model.time import format_time, now
+from archiver.model.time import MIN_TIME, format_time, now
+from archiver.pipeline.admission import REASONS, Admission
 from archiver.pipeline.catalog import Catalog
 from archiver.pipeline.latest import Latest
 from archiver.pipeline.ledger import SCHEMA, Outcome, account, encode, join
 from archiver.pipeline.routing import Router
 from archiver.ports import Journal
 
-LONGEST_NAME = 1024
 _LISTED = 100
 _CASTS = {
     (Kind.INT, Kind.FLOAT),
@@ -104,6 +105,7 @@ class Intake:
         self._clock = clock
         self._lock = threading.Lock()
         self._last_received = 0
+        self._admission: Admission | None = None
 
     def resume_after(self, receive_time: int) -> None:
         """Stamp batches later than this (ns), whatever the clock says: receive times only grow."""
@@ -156,51 +158,57 @@ class Intake:
     # -- checks ---------------------------------------------------------------------------------------
 
     def _check(self, batch: SampleBatch) -> _Checked:
-        checked = _Checked(batch)
-        router = self._router()
-        names, time = batch.elements, self._clock()
-        checked.reject_elements("bad element name", [not _valid(name) for name in names])
-        groups = [router.groups_of(name) for name in names]
-        checked.reject_elements("no archive group takes it", [not of for of in groups])
-        known = self._catalog.kinds(names)
-        closed = [bool(of) and all(router.groups[name].known_only for name in of) for of in groups]
-        checked.reject_elements("unknown element", list(np.array(closed, bool) & (known < 0)))
-        ahead = batch.source_time > time + self._future_ns
-        checked.reject(f"too far in the future (over {self._future_ns / 1e9:g} s)", ahead)
-        keeps = [_retention(router, of) for of in groups]
-        if any(keeps):
-            oldest = np.array([time - keep if keep else np.iinfo(np.int64).min for keep in keeps], np.int64)
+        admission = self._admission_now()
+        checked = _Checked(admission.canonical(batch))
+        batch = checked.batch
+        slots, time = admission.slots(batch), self._clock()
+        reasons = admission.reason[slots]
+        for reason in np.unique(reasons[reasons > 0]).tolist():
+            checked.reject(REASONS[reason], (reasons == reason)[batch.codes])
+        if batch.num_rows and int(batch.source_time.max()) > time + self._future_ns:
+            ahead = batch.source_time > time + self._future_ns
+            checked.reject(f"too far in the future (over {self._future_ns / 1e9:g} s)", ahead)
+        keeps = admission.retention[slots]
+        if keeps.any():
+            oldest = np.where(keeps > 0, time - keeps, MIN_TIME)
             checked.reject("older than the retention", batch.source_time < oldest[batch.codes])
-        self._check_kinds(checked, known)
+        self._check_kinds(checked, admission, slots)
         checked.finish()
         return checked
 
-    def _check_kinds(self, checked: _Checked, known: np.ndarray[tuple[int], np.dtype[np.int16]]) -> None:
+    def _admission_now(self) -> Admission:
+        router = self._router()
+        admission = self._admission
+        if admission is None or admission.router is not router or admission.version != self._catalog.version:
+            admission = self._admission = Admission(self._catalog, router)
+        return admission
+
+    def _check_kinds(self, checked: _Checked, admission: Admission, slots: NDArray[np.int32]) -> None:
         """Compare each value's kind with its element's; cast where nothing is lost, refuse otherwise."""
-        batch = checked.batch
+        batch, known = checked.batch, admission.kind[slots]
         if not batch.num_rows:
             return
-        actual = batch.kind_codes.astype(np.int16)
-        unknown = known <= 0
-        if unknown.any():
-            fresh = np.where(checked.bad, 0, actual)
-            first = np.zeros(len(batch.elements), np.int16)
-            rows = np.flatnonzero(fresh)[::-1]
-            first[batch.codes[rows]] = fresh[rows]
-            present = np.zeros(len(batch.elements), bool)
-            present[batch.codes[~checked.bad]] = True
-            new = {
-                name: Kind(int(first[i]))
-                for i, name in enumerate(batch.elements)
-                if present[i] and unknown[i] and (known[i] < 0 or first[i])
-            }
-            if new:
-                self._catalog.register(new)
-            known = np.where(unknown, first, known)
+        actual = batch.kind_codes
+        if known.min() <= 0:
+            admission.register(_first_kinds(checked, known))
+            known = admission.kind[slots]
         wanted = known[batch.codes]
         differs = (actual != wanted) & (actual != 0) & (wanted > 0) & ~checked.bad
         if differs.any():
             checked.cast(wanted, differs)
+
+
+def _first_kinds(checked: _Checked, known: NDArray[np.int16]) -> dict[str, Kind]:
+    """Return the kind of the first accepted value of each element whose kind is not known; new ones without too."""
+    batch = checked.batch
+    kinds = np.where(checked.bad, 0, batch.kind_codes)
+    first = np.zeros(len(batch.elements), np.int16)
+    rows = np.flatnonzero(kinds)[::-1]
+    first[batch.codes[rows]] = kinds[rows]
+    present = np.zeros(len(batch.elements), bool)
+    present[batch.codes[~checked.bad]] = True
+    wanted = present & ((known < 0) | ((known == 0) & (first > 0)))
+    return {batch.elements[index]: Kind(int(first[index])) for index in np.flatnonzero(wanted).tolist()}
 
 
 class _Checked:
@@ -213,10 +221,6 @@ class _Checked:
         self.reasons: dict[str, int] = {}
         self.tables: list[pa.Table] = []
         self.rejections: list[Rejection] = []
-
-    def reject_elements(self, reason: str, elements: list[bool]) -> None:
-        if any(elements):
-            self.reject(reason, np.array(elements, bool)[self.batch.codes])
 
     def reject(self, reason: str, rows: Mask) -> None:
         rows = rows & ~self.bad
@@ -231,7 +235,7 @@ class _Checked:
             why = f"{reason}: {format_time(int(times[row]))}" if "future" in reason or "older" in reason else reason
             self.rejections.append(Rejection(row, names[codes[row]], why))
 
-    def cast(self, wanted: np.ndarray[tuple[int], np.dtype[np.int16]], differs: Mask) -> None:
+    def cast(self, wanted: NDArray[np.int16], differs: Mask) -> None:
         """Move values to the column of their element's kind where that loses nothing, refuse the others."""
         values = {kind: self.batch.values(kind) for kind in self.batch.kinds}
         actual = self.batch.kind_codes
@@ -286,16 +290,6 @@ def _cast_each(picked: pa.Array, pair: tuple[Kind, Kind]) -> tuple[pa.Array, Mas
         except pa.ArrowInvalid:
             result.append(pa.nulls(1, pair[1].arrow_type))
     return pa.concat_arrays(result), kept
-
-
-def _valid(name: str) -> bool:
-    return bool(name) and len(name) <= LONGEST_NAME and "\x00" not in name
-
-
-def _retention(router: Router, groups: tuple[str, ...]) -> int:
-    """Return the longest retention of some groups, 0 when one of them keeps for ever."""
-    keeps = [router.groups[name].retention_ns for name in groups]
-    return 0 if not keeps or 0 in keeps else max(keeps)
 
 
 def _refusal(reason: str, count: int) -> pa.Table:
