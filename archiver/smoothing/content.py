@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Any
@@ -92,28 +93,21 @@ def _categories(kinds: NDArray[np.uint8], number: NDArray[np.float64]) -> NDArra
 
 
 def _digests(array: pa.Array, kind: Kind) -> NDArray[np.uint64]:
-    """Return a digest per value, uint64 of shape (n, 2); no value is null."""
+    """Return a digest per value, uint64 of shape (n, 2); neither a value nor an item is null."""
     if not kind.is_list:
         encoded = pc.dictionary_encode(array.cast(pa.binary()))
-        distinct = _words(encoded.dictionary.to_pylist())
-        return np.take(distinct, encoded.indices.to_numpy(), axis=0)
-    offsets = array.offsets.to_numpy().astype(np.int64)
+        words: NDArray[np.uint64] = _words(encoded.dictionary.to_pylist())[encoded.indices.to_numpy()]
+        return words
+    offsets = array.offsets.to_numpy()
     items = array.values.slice(offsets[0], offsets[-1] - offsets[0])
-    data, valid = _items(items, kind.item), items.is_valid().cast(pa.uint8()).to_numpy()
+    if kind.item in (Kind.TEXT, Kind.BINARY):
+        plain: NDArray[Any] = _digests(items, kind.item)
+    else:
+        plain = items.to_numpy(zero_copy_only=False)
     bounds = (offsets - offsets[0]).tolist()
-    return _words(data[start:end].tobytes() + valid[start:end].tobytes() for start, end in pairwise(bounds))
+    return _words(plain[start:end].tobytes() for start, end in pairwise(bounds))
 
 
-def _items(items: pa.Array, kind: Kind) -> NDArray[Any]:
-    """Return the items of all arrays as numpy, in rows of equal width; null as zero."""
-    if kind in (Kind.TEXT, Kind.BINARY):
-        return _digests(items.fill_null("" if kind is Kind.TEXT else b""), kind)
-    if kind is Kind.BOOL:
-        items = items.cast(pa.uint8())
-    filled: NDArray[Any] = items.fill_null(0).to_numpy()
-    return filled
-
-
-def _words(contents: Any) -> NDArray[np.uint64]:
+def _words(contents: Iterable[bytes]) -> NDArray[np.uint64]:
     joined = b"".join([blake2b(content, digest_size=_DIGEST_BYTES).digest() for content in contents])
     return np.frombuffer(joined, np.uint64).reshape(-1, 2)

@@ -85,7 +85,11 @@ class Smoother:
 
     def copy(self, elements: Collection[str] | None = None) -> Smoother:
         """Return a smoother with the same state (that of some elements, if named) that shares nothing with this one."""
-        return self._with(self._state.copy(None if elements is None else self._state.known(elements)), self._made_by)
+        if elements is not None:
+            return self._with(self._state.copy_of(elements), self._made_by)
+        other = self._with(self._state.copy(), self._made_by)
+        other._last_names = self._last_names
+        return other
 
     def dump(self) -> bytes:
         """Return the state as an Arrow IPC stream; equal states give equal bytes."""

@@ -73,10 +73,6 @@ class State:
             self._grow(max(2 * len(known), 64))
         return np.fromiter((known[name] for name in names), np.int64, len(names))
 
-    def known(self, names: Iterable[str]) -> Slots:
-        """Return the slots of those names that have one."""
-        return np.array([self._slots[name] for name in names if name in self._slots], np.int64)
-
     def _grow(self, size: int) -> None:
         more = size - len(self.held.row)
         self.archived = _joined(self.archived, _filled(_NOTHING_ARCHIVED, more))
@@ -87,13 +83,21 @@ class State:
         put(self.archived, slots, _filled(_NOTHING_ARCHIVED, len(slots)))
         put(self.held, slots, _filled(_NOTHING_HELD, len(slots)))
 
-    def copy(self, slots: Slots | None = None) -> State:
-        """Return the same for some slots (all by default), sharing nothing."""
-        names = self.names
-        chosen = np.arange(len(names)) if slots is None else slots
+    def copy(self) -> State:
+        """Return the same, sharing nothing; every element keeps its slot."""
         state = State()
-        state._slots = {names[slot]: index for index, slot in enumerate(chosen.tolist())}
-        state.archived, state.held = pick(self.archived, chosen), pick(self.held, chosen)
+        state._slots = self._slots.copy()
+        state.archived = Reference(*(column.copy() for column in self.archived))
+        state.held = Held(*(column.copy() for column in self.held))
+        return state
+
+    def copy_of(self, names: Iterable[str]) -> State:
+        """Return the same for those of some elements that are known, sharing nothing."""
+        known = [name for name in dict.fromkeys(names) if name in self._slots]
+        slots = np.fromiter((self._slots[name] for name in known), np.int64, len(known))
+        state = State()
+        state._slots = {name: slot for slot, name in enumerate(known)}
+        state.archived, state.held = pick(self.archived, slots), pick(self.held, slots)
         return state
 
     def holding(self) -> Slots:
