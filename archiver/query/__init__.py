@@ -1,1 +1,25 @@
 """What was archived, read back: plan, merge, aggregate, format."""
+
+from archiver.query.answer import Answer
+from archiver.query.elements import expand, near
+from archiver.query.execute import execute, values_at
+from archiver.query.plan import Plan, Step, plan
+from archiver.query.ports import Readable
+from archiver.query.request import AGGREGATES, Missing, Part, Query, Range
+
+__all__ = [
+    "AGGREGATES",
+    "Answer",
+    "Missing",
+    "Part",
+    "Plan",
+    "Query",
+    "Range",
+    "Readable",
+    "Step",
+    "execute",
+    "expand",
+    "near",
+    "plan",
+    "values_at",
+]

@@ -1,0 +1,261 @@
+"""A stream of samples made into buckets; `archiver.query.buckets` says what each aggregate is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from archiver.model import InvalidInputError, Kind, SampleBatch
+from archiver.model.batch import Int64s, Mask
+from archiver.model.time import NANOSECONDS
+from archiver.query.buckets import COUNTS, KEEPING_KIND, Buckets
+from archiver.query.grid import Grid
+from archiver.query.partials import BLOCK, Numbers, Partials, Samples, Typed, areas, blocks_of, joined, reduce_blocks
+
+MAX_CELLS = 100_000_000
+"""Most buckets of an answer."""
+FLUSH_ROWS = 4 * BLOCK
+"""How many samples are held, and a batch more, before they are reduced."""
+_PIECE = 65_536
+"""Most buckets that are given at a time."""
+
+
+def aggregate(
+    batches: Iterator[SampleBatch],
+    carry: SampleBatch,
+    elements: Sequence[str],
+    grid: Grid,
+    aggregates: Sequence[str],
+    now: int,
+) -> Iterator[Buckets]:
+    """Yield the buckets of samples, by element and time.
+
+    The result is the same, to the last bit, however the samples come in batches.
+
+    Parameters
+    ----------
+    batches : iterator of SampleBatch
+        In order of element, source time, sequence; all in the grid's interval.
+    carry : SampleBatch
+        The last sample before the interval, of each element that has one.
+    elements : sequence of str
+        Sorted.
+    now : int
+        ns.
+
+    Raises
+    ------
+    InvalidInputError
+        That would be more than `MAX_CELLS` buckets.
+    """
+    if grid.count * len(elements) > MAX_CELLS:
+        raise InvalidInputError(
+            f"{grid.count} buckets of {len(elements)} elements are more than {MAX_CELLS}: ask for longer buckets, "
+            f"fewer elements or a shorter interval"
+        )
+    if grid.count and elements:
+        yield from _Aggregation(carry, elements, grid, aggregates, now).run(batches)
+
+
+class _Aggregation:
+    """What is known between two flushes: what each element holds, the open bucket, and which buckets were given.
+
+    A cell is a bucket of an element: ``element * grid.count + bucket``.
+    """
+
+    def __init__(
+        self, carry: SampleBatch, elements: Sequence[str], grid: Grid, aggregates: Sequence[str], now: int
+    ) -> None:
+        self._grid = grid
+        self._elements = elements
+        self._index = {name: number for number, name in enumerate(elements)}
+        self._aggregates = tuple(aggregates)
+        self._weighted = bool({"time_weighted_mean", "integral"} & set(aggregates))
+        self._until = max(min(grid.interval.end, now), grid.interval.start)
+        before = Samples(carry, self._codes(carry))
+        self._seen = np.zeros(len(elements), bool)
+        self._seen[before.cells] = True
+        self._held = np.zeros(len(elements), bool)
+        self._held[before.cells] = before.numeric
+        self._number = np.zeros(len(elements))
+        self._number[before.cells] = before.number
+        self._open: Partials | None = None
+        self._next = 0
+
+    def run(self, batches: Iterator[SampleBatch]) -> Iterator[Buckets]:
+        pending: list[SampleBatch] = []
+        rows = 0
+        for batch in batches:
+            pending.append(batch)
+            rows += batch.num_rows
+            if rows >= FLUSH_ROWS:
+                rest, complete = self._reduce(SampleBatch.concat(pending), final=False)
+                pending, rows = [rest], rest.num_rows
+                yield from self._fill(complete)
+        if rows:
+            yield from self._fill(self._reduce(SampleBatch.concat(pending), final=True)[1])
+        yield from self._give(self._grid.count * len(self._elements), None)
+
+    def _codes(self, batch: SampleBatch) -> Int64s:
+        """Return the number of each sample's element."""
+        table = np.fromiter((self._index.get(name, -1) for name in batch.elements), np.int64, len(batch.elements))
+        return table[batch.codes]
+
+    # -- samples to cells -----------------------------------------------------------------------------
+
+    def _reduce(self, batch: SampleBatch, *, final: bool) -> tuple[SampleBatch, Partials]:
+        """Reduce the blocks to which no sample can be added; return the samples left over, and the cells now complete.
+
+        The last block stays, as the next sample may belong to it, and ends how long its last value holds.
+        """
+        codes = self._codes(batch)
+        self._seen[codes] = True
+        cells = codes * self._grid.count + self._grid.numbers(batch.source_time)
+        starts = blocks_of(cells)
+        ends = np.append(starts[1:], len(cells))
+        if not final:
+            starts, ends = starts[:-1], ends[:-1]
+        if not len(starts):
+            return batch, Partials(cells[:0], {}, {})
+        stop = int(ends[-1])
+        held = self._durations(batch.source_time, cells, stop) if self._weighted else np.empty(0, np.uint64)
+        with np.errstate(invalid="ignore", over="ignore"):  # infinity is a value as well
+            reduced = reduce_blocks(Samples(batch, cells), starts, ends, held, self._aggregates)
+            partials = joined(self._open, reduced)
+        self._open = None
+        if not final and partials.cells[-1] == cells[stop]:
+            rows = np.arange(len(partials))
+            self._open, partials = partials.take(rows[-1:]), partials.take(rows[:-1])
+        return batch.slice(stop), partials
+
+    def _durations(self, times: Int64s, cells: Int64s, stop: int) -> NDArray[np.uint64]:
+        """Return for how long the values of the first samples hold in their buckets, ns."""
+        ends = np.empty(stop, np.int64)
+        ends[:-1] = times[1:stop]
+        last = np.append(cells[1:stop] != cells[: stop - 1], stop == len(cells) or cells[stop] != cells[stop - 1])
+        if not last[-1]:
+            ends[-1] = times[stop]
+        ends[last] = self._grid.ends(cells[:stop][last] % self._grid.count)
+        return _span(times[:stop], np.minimum(ends, self._until))
+
+    # -- cells to buckets -----------------------------------------------------------------------------
+
+    def _fill(self, partials: Partials) -> Iterator[Buckets]:
+        """Give the buckets up to the last of complete cells, the empty ones between them too."""
+        start = 0
+        while start < len(partials):
+            end = int(np.searchsorted(partials.cells, self._next + _PIECE))
+            if end == start:
+                yield from self._give(int(partials.cells[start]), None)
+            else:
+                piece = partials.take(np.arange(start, end)) if end - start < len(partials) else partials
+                yield from self._give(int(partials.cells[end - 1]) + 1, piece)
+                start = end
+
+    def _give(self, stop: int, partials: Partials | None) -> Iterator[Buckets]:
+        """Give the buckets before a cell. With partials these are at most a piece; without, all are empty."""
+        for begin in range(self._next, stop, _PIECE):
+            cells = np.arange(begin, min(begin + _PIECE, stop))
+            owners = cells // self._grid.count
+            present = self._seen[owners]
+            if not present.all():
+                cells, owners = cells[present], owners[present]
+            if len(cells):
+                yield self._buckets(cells, owners, partials)
+        self._next = stop
+
+    def _buckets(self, cells: Int64s, owners: Int64s, partials: Partials | None) -> Buckets:
+        filled = np.full(len(cells), -1)
+        numbers: Numbers = {name: np.zeros(len(cells), np.int64) for name in COUNTS}
+        typed: Typed = {}
+        if partials is not None:
+            where = np.searchsorted(cells, partials.cells)
+            filled[where] = np.arange(len(where))
+            for name, column in partials.numbers.items():
+                numbers[name] = np.zeros(len(cells), column.dtype)
+                numbers[name][where] = column
+            rows = pa.array(filled, mask=filled < 0)
+            typed = {name: {kind: a.take(rows) for kind, a in by.items()} for name, by in partials.typed.items()}
+        buckets = cells % self._grid.count
+        starts, ends = self._grid.starts(buckets), self._grid.ends(buckets)
+        if self._weighted:
+            self._add_held(numbers, owners, np.maximum(starts, self._grid.interval.start), ends, filled, partials)
+        results = {name: _result(name, numbers, len(cells)) for name in self._aggregates if name not in KEEPING_KIND}
+        kept = {name: _of_one_kind(typed.get(name, {}), name) for name in self._aggregates if name in KEEPING_KIND}
+        return Buckets(self._named(owners), starts, ends, results, kept)
+
+    def _add_held(
+        self,
+        numbers: Numbers,
+        owners: Int64s,
+        starts: Int64s,
+        ends: Int64s,
+        filled: Int64s,
+        partials: Partials | None,
+    ) -> None:
+        """Add to each bucket what is held from its start to its first sample; note what is held after the last."""
+        held, number = self._held[owners], self._number[owners]
+        if partials is not None:
+            last = np.maximum.accumulate(filled)
+            before = np.append(-1, last[:-1])  # the last cell with samples before this one
+            mine = before >= 0
+            mine[mine] = (partials.cells // self._grid.count)[before[mine]] == owners[mine]
+            held[mine] = partials.numbers["end_numeric"][before[mine]]
+            number[mine] = partials.numbers["end_number"][before[mine]]
+            owner = partials.cells // self._grid.count
+            self._held[owner] = partials.numbers["end_numeric"]  # of an owner's several cells the last one stays
+            self._number[owner] = partials.numbers["end_number"]
+            ends = np.where(filled >= 0, numbers["first_time"], ends)
+        span = np.where(held, _span(starts, np.minimum(ends, self._until)), np.uint64(0))
+        with np.errstate(invalid="ignore", over="ignore"):
+            numbers["held"] = numbers.get("held", 0) + span
+            numbers["area"] = areas(number, span) + numbers.get("area", 0.0)
+
+    def _named(self, owners: Int64s) -> pa.DictionaryArray:
+        first = int(owners[0])
+        names = self._elements[first : int(owners[-1]) + 1]
+        return pa.DictionaryArray.from_arrays(pa.array((owners - first).astype(np.int32)), pa.array(names, pa.utf8()))
+
+
+def _span(start: Int64s, end: Int64s) -> NDArray[np.uint64]:
+    """Return the time from start to end, 0 when the end comes first; uint64 holds any difference of two int64."""
+    return (np.maximum(end, start) - start).view(np.uint64)
+
+
+def _result(name: str, numbers: Numbers, count: int) -> pa.Array:
+    """Return the column of an aggregate; null where there is nothing to aggregate."""
+    if name in COUNTS:
+        return pa.array(numbers[name])
+    if name in ("mean", "std"):
+        many = numbers.get("numbers", np.zeros(count))
+        total = numbers["sum" if name == "mean" else "squares"] if "numbers" in numbers else np.zeros(count)
+        least = 1 if name == "mean" else 2
+        with np.errstate(invalid="ignore"):
+            mean = total / np.maximum(many - least + 1, 1)
+            return pa.array(mean if name == "mean" else np.sqrt(mean), mask=many < least)
+    held, area = numbers["held"], numbers["area"]
+    unheld: Mask = held == 0
+    with np.errstate(invalid="ignore"):
+        result = area / NANOSECONDS if name == "integral" else area / np.where(unheld, np.uint64(1), held)
+    return pa.array(result, mask=unheld)
+
+
+def _of_one_kind(columns: dict[Kind, pa.Array], name: str) -> dict[Kind, pa.Array]:
+    """Return columns of which one is set in each row: several numbers of different kinds become one float."""
+    if len(columns) < 2 or name in ("first", "last"):
+        return columns
+    several = np.sum([array.is_valid() for array in columns.values()], axis=0) > 1
+    if not several.any():
+        return columns
+    choose = min if name == "min" else max
+    lists = {kind: array.to_pylist() for kind, array in columns.items()}
+    lists.setdefault(Kind.FLOAT, [None] * len(several))
+    for row in np.flatnonzero(several).tolist():
+        found = [float(values[row]) for values in lists.values() if values[row] is not None]
+        for values in lists.values():
+            values[row] = None
+        lists[Kind.FLOAT][row] = choose(found)
+    return {kind: pa.array(values, kind.arrow_type) for kind, values in lists.items()}

@@ -1,0 +1,137 @@
+"""The answer to a query: rows to be consumed once, and where they came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from archiver.model import Interval, Kind, SampleBatch, format_time
+from archiver.query.buckets import Buckets, bucket_schema
+from archiver.query.reading import Record
+from archiver.query.request import Missing, Part
+from archiver.query.shape import sample_columns, sample_schema, settle
+
+
+class Answer:
+    """Samples, or the buckets of an aggregation, in order of element (by code point) and time.
+
+    The rows come once, by one of `batches`, `record_batches`, `table` or a format of `archiver.query.formats`.
+    `parts`, `missing` and `cursor` are complete when they were consumed.
+
+    Parameters
+    ----------
+    rows : iterator of SampleBatch or Buckets
+    record : Record
+        Filled by `rows`.
+    elements : sequence of str
+        All that may come up: the dictionary of the Arrow form, the same in all its batches.
+    aggregates : sequence of str
+        Of buckets; empty when the rows are samples.
+    probe : callable
+        Gives kinds that will come up in an answer too long to look at before.
+    asked : mapping
+        What is known of the answer before it is read, for the metadata of the schema.
+    """
+
+    def __init__(
+        self,
+        rows: Iterator[Any],
+        record: Record,
+        elements: Sequence[str],
+        aggregates: Sequence[str] = (),
+        probe: Callable[[], set[Kind]] = set,
+        asked: dict[str, Any] | None = None,
+    ) -> None:
+        self._rows = rows
+        self._record = record
+        self._elements = elements
+        self._probe = probe
+        self._asked = asked or {}
+        self.aggregates = tuple(aggregates)
+
+    @classmethod
+    def of(cls, samples: SampleBatch) -> Answer:
+        """Return samples at hand as an answer, to be written in a format."""
+        return cls(iter([samples]), Record(), samples.elements)
+
+    @property
+    def parts(self) -> list[Part]:
+        """Which backend gave which interval, how many rows before the merge, and how long reading took."""
+        return self._record.summary()
+
+    @property
+    def missing(self) -> list[Missing]:
+        """What is missing, or was taken from elsewhere after an outage, and why."""
+        return list(self._record.missing)
+
+    @property
+    def cursor(self) -> str | None:
+        """What continues the answer after its last row; None when it is complete."""
+        return self._record.cursor
+
+    @property
+    def rows(self) -> Iterator[SampleBatch | Buckets]:
+        """The rows in the form they were made in: samples whose columns are those of their kinds, or buckets."""
+        while (batch := next(self._rows, None)) is not None:
+            yield batch
+
+    @property
+    def batches(self) -> Iterator[Any]:
+        """Samples as `SampleBatch`; aggregates as Arrow record batches of `schema`."""
+        return self.record_batches() if self.aggregates else self.rows
+
+    @cached_property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Kinds of value in the answer; to know them, its beginning is read (`archiver.query.shape.settle`)."""
+        kinds, self._rows = settle(self._rows, self._probe)
+        return kinds
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Schema of `record_batches`; its metadata ``forebay.query`` says, in JSON, what was asked of whom."""
+        kinds = self.kinds
+        plain = bucket_schema(self.aggregates, kinds) if self.aggregates else sample_schema(kinds)
+        return plain.with_metadata({b"forebay.query": json.dumps(self._asked).encode()})
+
+    def record_batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows as Arrow record batches of `schema`."""
+        schema, kinds = self.schema, self.kinds
+        names = pa.array(self._elements, pa.utf8())
+        number = {name: index for index, name in enumerate(self._elements)}
+        for rows in self.rows:
+            if isinstance(rows, Buckets):
+                element, columns = rows.element, rows.columns(self.aggregates, kinds)
+            else:
+                element, columns = rows.column("element"), sample_columns(rows, kinds)
+            table = np.array([number.get(name, 0) for name in element.dictionary.to_pylist()], np.int32)
+            codes = table[element.indices.to_numpy()]
+            column = pa.DictionaryArray.from_arrays(pa.array(codes), names)
+            yield pa.RecordBatch.from_arrays([column, *columns], schema=schema)
+
+    def table(self) -> pa.Table:
+        """Return all rows as one Arrow table."""
+        return pa.Table.from_batches(self.record_batches(), self.schema)
+
+    def outcome(self) -> dict[str, Any]:
+        """Return `parts`, `missing` and `cursor` as plain values, times as ISO-8601; complete after the rows."""
+        return {
+            "parts": [
+                {"backend": p.backend, **bounds(p.interval), "rows": p.rows, "seconds": round(p.seconds, 6)}
+                for p in self.parts
+            ],
+            "missing": [
+                {"backend": m.backend, **bounds(m.interval), "reason": m.reason, "elements": list(m.elements)}
+                for m in self.missing
+            ],
+            "cursor": self.cursor,
+        }
+
+
+def bounds(interval: Interval) -> dict[str, str]:
+    """Return the two ends of an interval as ISO-8601, by name."""
+    return {"start": format_time(interval.start), "end": format_time(interval.end)}

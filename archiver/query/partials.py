@@ -1,0 +1,241 @@
+"""Samples reduced to what their aggregates are made of, a row per block of samples.
+
+A block is at most `BLOCK` samples of one bucket, counted from the bucket's first. Blocks are summed as wholes and
+then joined one after the other, so that a result does not depend on how the samples came in batches, to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from archiver.model import Kind, SampleBatch
+from archiver.model.batch import Int64s, Mask
+from archiver.model.status import is_bad, is_gap
+
+BLOCK = 65_536
+NUMERIC = (Kind.FLOAT, Kind.INT, Kind.UINT, Kind.BOOL)
+_SUMS = ("count", "good_count", "numbers", "sum", "area", "held")
+_EXTREMES = {"min": (np.minimum, min), "max": (np.maximum, max)}
+
+Numbers = dict[str, NDArray[Any]]
+Typed = dict[str, dict[Kind, pa.Array]]
+
+
+@dataclass
+class Samples:
+    """Consecutive samples with the cell (element and bucket) of each.
+
+    `good` is where a sample has a value that is not NaN, not bad, and no gap; `numeric` where that value is a
+    number; `number` is it as float64, 0 elsewhere.
+    """
+
+    batch: SampleBatch
+    cells: Int64s
+    good: Mask = field(init=False)
+    numeric: Mask = field(init=False)
+    number: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        batch = self.batch
+        usable = ~(is_bad(batch.status) | is_gap(batch.status))
+        self.good = usable & (batch.kind_codes != Kind.NONE)
+        self.numeric = np.zeros(batch.num_rows, bool)
+        self.number = np.zeros(batch.num_rows)
+        for kind in batch.kinds:
+            if kind not in NUMERIC:
+                continue
+            mask = self.good & (batch.kind_codes == kind)
+            column = native(batch.values(kind)).astype(np.float64, copy=False)
+            if kind is Kind.FLOAT:
+                nan = np.isnan(column)
+                self.good &= ~nan
+                mask &= ~nan
+            self.numeric |= mask
+            self.number = column if mask.all() else np.where(mask, column, self.number)
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+
+def native(values: pa.Array) -> NDArray[Any]:
+    """Return values of a numeric kind in their own numpy type, 0 where there is none; bool as uint8."""
+    if pa.types.is_boolean(values.type):
+        values = values.cast(pa.uint8())
+    filled: NDArray[Any] = (values.fill_null(0) if values.null_count else values).to_numpy()
+    return filled
+
+
+@dataclass
+class Partials:
+    """A row per block, in order of cell: `cells`, columns of numbers, and columns by aggregate and kind."""
+
+    cells: Int64s
+    numbers: Numbers
+    typed: Typed
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def take(self, rows: Int64s) -> Partials:
+        """Return some rows."""
+        arrow = pa.array(rows)
+        numbers = {name: column[rows] for name, column in self.numbers.items()}
+        typed = {name: {kind: a.take(arrow) for kind, a in columns.items()} for name, columns in self.typed.items()}
+        return Partials(self.cells[rows], numbers, typed)
+
+
+def blocks_of(cells: Int64s) -> Int64s:
+    """Return where blocks start; the first sample given starts one."""
+    starts = np.append(0, np.flatnonzero(cells[1:] != cells[:-1]) + 1)
+    lengths = np.diff(np.append(starts, len(cells)))
+    if lengths.max() <= BLOCK:
+        return starts
+    pieces = [np.arange(start, start + length, BLOCK) for start, length in zip(starts, lengths, strict=True)]
+    return np.concatenate(pieces)
+
+
+def reduce_blocks(
+    samples: Samples, starts: Int64s, ends: Int64s, held_ns: NDArray[np.uint64], wanted: Collection[str]
+) -> Partials:
+    """Return a row per block.
+
+    Parameters
+    ----------
+    samples : Samples
+    starts, ends : ndarray of int64
+        Rows of each block; the blocks follow each other from row 0 on.
+    held_ns : ndarray of uint64, per sample of the blocks
+        For how long its value held within its bucket.
+    wanted : collection of str
+        Names of aggregates.
+    """
+    stop = int(ends[-1])
+    good, numeric, number = samples.good[:stop], samples.numeric[:stop], samples.number[:stop]
+    last = ends - 1
+    numbers: Numbers = {
+        "count": ends - starts,
+        "good_count": np.add.reduceat(good, starts, dtype=np.int64),
+        "first_time": samples.batch.source_time[starts],
+        "end_numeric": numeric[last],
+        "end_number": number[last],
+    }
+    if {"mean", "std"} & set(wanted):
+        numbers["numbers"] = np.add.reduceat(numeric, starts, dtype=np.int64)
+        numbers["sum"] = np.add.reduceat(number if numeric.all() else np.where(numeric, number, 0.0), starts)
+    if "std" in wanted:
+        means = numbers["sum"] / np.maximum(numbers["numbers"], 1)
+        off = np.where(numeric, number - np.repeat(means, ends - starts), 0.0)
+        numbers["squares"] = np.add.reduceat(off * off, starts)
+    if {"time_weighted_mean", "integral"} & set(wanted):
+        held = np.where(numeric, held_ns, np.uint64(0))
+        numbers["held"] = np.add.reduceat(held, starts)
+        numbers["area"] = np.add.reduceat(areas(number, held), starts)
+    return Partials(samples.cells[starts], numbers, _typed(samples, starts, ends, wanted))
+
+
+def areas(number: NDArray[np.float64], held_ns: NDArray[Any]) -> NDArray[np.float64]:
+    """Return value times duration, unit ns; 0 where nothing is held, of infinity too."""
+    result: NDArray[np.float64] = np.multiply(number, held_ns, where=held_ns > 0, out=np.zeros(len(number)))
+    return result
+
+
+def _typed(samples: Samples, starts: Int64s, ends: Int64s, wanted: Collection[str]) -> Typed:
+    batch, typed = samples.batch, Typed()
+    for name in [name for name in ("first", "last") if name in wanted]:
+        where = np.flatnonzero(samples.good)
+        after = np.searchsorted(where, starts if name == "first" else ends)
+        place = after if name == "first" else after - 1
+        rows = np.append(where, -1)[place] if len(where) else np.full(len(starts), -1)
+        taken = pa.array(rows, mask=(rows < starts) | (rows >= ends))
+        typed[name] = {kind: batch.values(kind).take(taken) for kind in batch.kinds}
+    stop = int(ends[-1])
+    for name in [name for name in _EXTREMES if name in wanted]:
+        typed[name] = {}
+        for kind in [kind for kind in batch.kinds if kind in NUMERIC]:
+            mask = samples.numeric[:stop] & (batch.kind_codes[:stop] == kind)
+            column = native(batch.values(kind))[:stop]
+            least = column.max() if name == "min" else column.min()
+            filled = column if mask.all() else np.where(mask, column, least)
+            found = np.logical_or.reduceat(mask, starts)
+            extreme = _EXTREMES[name][0].reduceat(filled, starts)
+            typed[name][kind] = pa.array(extreme, mask=~found).cast(kind.arrow_type)
+    return typed
+
+
+def joined(first: Partials | None, second: Partials) -> Partials:
+    """Return rows of both, in order, with one row per cell."""
+    both = second if first is None else _concat(first, second)
+    heads = np.append(True, both.cells[1:] != both.cells[:-1])
+    if heads.all():
+        return both
+    starts = np.flatnonzero(heads)
+    result = both.take(starts)
+    ends = np.append(starts[1:], len(both))
+    for row in np.flatnonzero(ends - starts > 1).tolist():
+        _fold_numbers(result.numbers, both.numbers, row, int(starts[row]), int(ends[row]))
+    result.typed = _fold_typed(both, starts, ends)
+    return result
+
+
+def _concat(first: Partials, second: Partials) -> Partials:
+    numbers = {name: np.concatenate([first.numbers[name], second.numbers[name]]) for name in second.numbers}
+    typed: Typed = {}
+    for name in second.typed:
+        left, right = first.typed[name], second.typed[name]
+        typed[name] = {
+            kind: pa.concat_arrays(
+                [
+                    part[kind] if kind in part else pa.nulls(len(whole), kind.arrow_type)
+                    for part, whole in ((left, first), (right, second))
+                ]
+            )
+            for kind in sorted({*left, *right})
+        }
+    return Partials(np.concatenate([first.cells, second.cells]), numbers, typed)
+
+
+def _fold_numbers(into: Numbers, columns: Numbers, row: int, start: int, end: int) -> None:
+    """Join the blocks of one cell, strictly from left to right."""
+    for block in range(start + 1, end):
+        if "squares" in into:
+            counts = int(into["numbers"][row]), int(columns["numbers"][block])
+            if all(counts):
+                apart = columns["sum"][block] / counts[1] - into["sum"][row] / counts[0]
+                into["squares"][row] += apart * apart * (counts[0] * counts[1] / sum(counts))
+            into["squares"][row] += columns["squares"][block]
+        for name in _SUMS:
+            if name in into:
+                into[name][row] += columns[name][block]
+    for name in ("end_numeric", "end_number"):
+        into[name][row] = columns[name][end - 1]
+
+
+def _fold_typed(both: Partials, starts: Int64s, ends: Int64s) -> Typed:
+    good = np.flatnonzero(both.numbers["good_count"] > 0)
+    rows = {"first": starts.copy(), "last": ends - 1}
+    if len(good):
+        first, last = np.searchsorted(good, starts), np.searchsorted(good, ends) - 1
+        some = first <= last
+        rows["first"][some], rows["last"][some] = good[first[some]], good[last[some]]
+    result: Typed = {}
+    for name, columns in both.typed.items():
+        if name in rows:
+            taken = pa.array(rows[name])
+            result[name] = {kind: array.take(taken) for kind, array in columns.items()}
+        else:
+            choose = _EXTREMES[name][1]
+            result[name] = {kind: _fold_extreme(array, starts, ends, choose) for kind, array in columns.items()}
+    return result
+
+
+def _fold_extreme(array: pa.Array, starts: Int64s, ends: Int64s, choose: Any) -> pa.Array:
+    values = array.to_pylist()
+    spans = zip(starts.tolist(), ends.tolist(), strict=True)
+    folded = [choose((v for v in values[start:end] if v is not None), default=None) for start, end in spans]
+    return pa.array(folded, array.type)

@@ -1,0 +1,129 @@
+"""What is asked: elements, an interval, and what to make of the samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archiver.model import Interval, InvalidInputError
+
+AGGREGATES = (
+    "count",
+    "good_count",
+    "min",
+    "max",
+    "mean",
+    "time_weighted_mean",
+    "std",
+    "first",
+    "last",
+    "integral",
+)
+"""Names of the aggregates that a query may ask for; `archiver.query.buckets` says what each is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """One backend answers one span of time."""
+
+    backend: str
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Query:
+    """A question to the archive.
+
+    Parameters
+    ----------
+    elements : tuple of str
+        Names; a glob is expanded before (`archiver.query.expand`).
+    interval : Interval
+        Half open.
+    ranges : tuple of Range
+        Which backend answers which span of time; where spans overlap, a sample that several hold is given once.
+    backend : str, optional
+        One backend answers everything. With neither, the planner picks.
+    groups : tuple of str
+        Only samples stored by these archive groups; all when empty.
+    before : int
+        How many values before the start are given with each element: 0 or 1.
+    limit : int, optional
+        Most rows of the answer; the answer's cursor continues it.
+    cursor : str, optional
+        From an answer to the same query: continue after its last row. The interval is that of the first
+        question, so that one which ends "now" does not move between two pages.
+    aggregates : tuple of str
+        Of `AGGREGATES`, per element and bucket, instead of the samples.
+    bucket_ns : int
+        Length of a bucket, aligned to the epoch (UTC); 0 makes one bucket of the whole interval.
+    as_of : int, optional
+        Only what had been received before or at this time, ns.
+    versions : bool
+        All versions of a corrected sample, oldest first, instead of the valid one.
+
+    Raises
+    ------
+    InvalidInputError
+        Something in there contradicts itself; the message says what and what to write.
+    """
+
+    elements: tuple[str, ...]
+    interval: Interval
+    ranges: tuple[Range, ...] = ()
+    backend: str | None = None
+    groups: tuple[str, ...] = ()
+    before: int = 0
+    limit: int | None = None
+    cursor: str | None = None
+    aggregates: tuple[str, ...] = ()
+    bucket_ns: int = 0
+    as_of: int | None = None
+    versions: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.aggregates if name not in AGGREGATES]
+        checks = (
+            (not self.elements, "no element is named; name one or more"),
+            (bool(self.ranges) and self.backend is not None, "both ranges and a backend are given; leave out one"),
+            (self.before not in (0, 1), f"before = {self.before}; it is 0 or 1"),
+            (self.limit is not None and self.limit < 1, f"limit = {self.limit}; it is 1 or more"),
+            (bool(unknown), f"no such aggregate: {', '.join(unknown)}; there are {', '.join(AGGREGATES)}"),
+            (len(set(self.aggregates)) < len(self.aggregates), "an aggregate is named twice; name it once"),
+            (self.bucket_ns < 0, f"bucket_ns = {self.bucket_ns}; it is 0 (one bucket) or more"),
+            (self.bucket_ns > 0 and not self.aggregates, "a bucket without an aggregate; name one, such as mean"),
+            (bool(self.aggregates) and self.versions, "aggregates are of valid samples; leave out versions"),
+            (bool(self.aggregates) and self.before > 0, "aggregates use the value before by themselves; leave it out"),
+        )
+        for wrong, message in checks:
+            if wrong:
+                raise InvalidInputError(f"the query cannot be answered: {message}")
+
+
+@dataclass(slots=True)
+class Part:
+    """What one backend gave to an answer: rows before the merge, and the seconds spent reading them."""
+
+    backend: str
+    interval: Interval
+    rows: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What an answer lacks, or had to take from elsewhere, and why.
+
+    Parameters
+    ----------
+    interval : Interval
+    backend : str
+        Which should have given it; empty when none is to blame.
+    reason : str
+    elements : tuple of str
+        Of which elements; empty means all of the query.
+    """
+
+    interval: Interval
+    backend: str
+    reason: str
+    elements: tuple[str, ...] = ()
