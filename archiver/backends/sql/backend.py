@@ -15,7 +15,7 @@ from archiver.backends.sql.errors import translated
 from archiver.backends.sql.options import SqlOptions
 from archiver.backends.sql.tables import SCHEMA_VERSION, GroupTables, Tables
 from archiver.backends.sql.writing import Writer
-from archiver.model import ConfigurationError, Interval, SampleBatch
+from archiver.model import ConfigurationError, Interval, PermanentError, SampleBatch
 from archiver.ports import (
     BackendContext,
     BackendLimits,
@@ -50,7 +50,7 @@ class SqlBackend:
         self.limits = BackendLimits()
         self._context = context
         self._options = options
-        self._dialect = dialects.load(options.url, context.directory)
+        self._dialect = dialects.load(options.url, context.directory, context.read_only)
         self._tables = Tables(options.prefix)
         self._writing = threading.Lock()
         self._forget()
@@ -58,6 +58,7 @@ class SqlBackend:
     def _forget(self) -> None:
         self._elements = Elements(self._tables.element)
         self._writer = Writer(self._dialect, self._tables, self._elements, self._context)
+        self._made = False
 
     def open(self) -> None:
         """Connect, and make the tables when there are none.
@@ -69,20 +70,13 @@ class SqlBackend:
         ConfigurationError
             The tables are of a newer version, or the database cannot hold every text.
         """
-        self._context.directory.mkdir(parents=True, exist_ok=True)
         self._forget()
+        if not self._context.read_only:
+            self._context.directory.mkdir(parents=True, exist_ok=True)
         with self._connection("open") as connection:
-            if not inspect(connection).has_table(self._tables.archive.name):
+            if not self._is_made(connection) and not self._context.read_only:
                 connection.rollback()
-                self._create(connection)
-            version = connection.execute(select(self._tables.archive.c.schema_version)).scalar_one()
-        if version > SCHEMA_VERSION:
-            raise ConfigurationError(
-                [
-                    f"url: the tables {self._options.prefix}* are of version {version}, and this forebay knows "
-                    f"{SCHEMA_VERSION}; upgrade forebay, or set another prefix"
-                ]
-            )
+                self._make(connection)
 
     def close(self) -> None:
         """Close all connections."""
@@ -91,7 +85,7 @@ class SqlBackend:
     def position(self, stream: str) -> Position | None:
         """Return the position stored with the data for this stream."""
         with self._connection("position") as connection:
-            offset = self._writer.stored_offset(connection, stream)
+            offset = self._writer.stored_offset(connection, stream) if self._is_made(connection) else None
         return None if offset is None else Position(stream, offset)
 
     def write(
@@ -168,9 +162,8 @@ class SqlBackend:
             .group_by(table.c.archive_group)
         )
         with self._connection("coverage") as connection:
-            rows = [
-                Coverage(group, first, last, int(count)) for group, first, last, count in connection.execute(statement)
-            ]
+            found = list(connection.execute(statement)) if self._is_made(connection) else []
+        rows = [Coverage(group, first, last, int(count)) for group, first, last, count in found]
         return sorted(rows, key=lambda coverage: coverage.group)
 
     def segments(self, group: str) -> list[Segment]:
@@ -180,7 +173,7 @@ class SqlBackend:
             select(table).where(table.c.archive_group == group, table.c.row_count > 0).order_by(table.c.start_time)
         )
         with self._connection("segments") as connection:
-            rows = list(connection.execute(statement))
+            rows = list(connection.execute(statement)) if self._is_made(connection) else []
             intervals = [Interval(row.start_time, row.end_time) for row in rows]
             sizes = self._dialect.segment_bytes(connection, self._tables.group(group).samples, intervals)
         return [
@@ -199,6 +192,8 @@ class SqlBackend:
     @contextmanager
     def _transaction(self, doing: str) -> Iterator[Connection]:
         """Lend the writer's connection, and commit; after an error it is discarded with all that was remembered."""
+        if self._context.read_only:
+            raise PermanentError(f"backend {self.name!r} is open read-only: write through the process that owns it")
         with self._writing:
             with self._translated(doing):
                 connection = self._dialect.engine.connect()
@@ -231,7 +226,21 @@ class SqlBackend:
 
     # -- looking up -----------------------------------------------------------------------------------
 
-    def _create(self, connection: Connection) -> None:
+    def _is_made(self, connection: Connection) -> bool:
+        """Return whether the tables are there, and of a version that is understood."""
+        if not self._made and inspect(connection).has_table(self._tables.archive.name):
+            version = connection.execute(select(self._tables.archive.c.schema_version)).scalar_one()
+            if version > SCHEMA_VERSION:
+                raise ConfigurationError(
+                    [
+                        f"url: the tables {self._options.prefix}* are of version {version}, and this forebay knows "
+                        f"{SCHEMA_VERSION}; upgrade forebay, or set another prefix"
+                    ]
+                )
+            self._made = True
+        return self._made
+
+    def _make(self, connection: Connection) -> None:
         self._dialect.begin_setup(connection)
         self._tables.metadata.create_all(connection)
         archive = self._tables.archive
@@ -240,7 +249,9 @@ class SqlBackend:
         connection.commit()
 
     def _groups(self, connection: Connection, start: int | None = None, end: int | None = None) -> list[str]:
-        """Return the groups that have samples, or segments that reach into ``[start, end)``."""
+        """Return the groups that have samples, or some between `start` and `end`."""
+        if not self._is_made(connection):
+            return []
         table = self._tables.segment
         statement = select(table.c.archive_group).where(table.c.row_count > 0).distinct()
         if start is not None:
@@ -255,4 +266,4 @@ class SqlBackend:
         with self._connection("read") as connection:
             held = self._groups(connection, start, end)
             tables = [self._tables.group(group) for group in held if groups is None or group in groups]
-            return tables, self._elements.find(connection, elements)
+            return tables, self._elements.find(connection, elements) if tables else {}

@@ -71,12 +71,12 @@ class Dialect(Translator, Protocol):
         """Yield for each id and table the last row before `time`, received at or before `as_of` (ns)."""
 
 
-def load(url: str, directory: Path) -> Dialect:
+def load(url: str, directory: Path, read_only: bool) -> Dialect:
     """Return the dialect of a database URL; relative files are relative to `directory`. Connects to nothing."""
     parsed = make_url(url)
     module, name, _ = DIALECTS[parsed.get_backend_name()]
     dialect: Any = getattr(import_module(module), name)
-    made: Dialect = dialect(parsed, directory)
+    made: Dialect = dialect(parsed, directory, read_only)
     return made
 
 

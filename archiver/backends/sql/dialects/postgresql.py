@@ -49,17 +49,20 @@ class PostgresqlDialect:
     url : URL
     directory : Path
         Not used.
+    read_only : bool
+        Have the server refuse every change.
     """
 
     exact = Exactness(every_float=True, nul=False)
 
-    def __init__(self, url: URL, directory: Path) -> None:
+    def __init__(self, url: URL, directory: Path, read_only: bool) -> None:
         url = url.set(drivername="postgresql+psycopg", query=_DEFAULTS | dict(url.query))
         self._uri = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._idle: list[Any] = []
         self._idle_lock = threading.Lock()
         self.engine = create_engine(url, max_overflow=-1)
-        event.listen(self.engine, "connect", _configure)
+        self._session = (*_SESSION, *(("SET default_transaction_read_only = on",) if read_only else ()))
+        event.listen(self.engine, "connect", self._configure)
 
     def close(self) -> None:
         """Close all connections."""
@@ -151,6 +154,12 @@ class PostgresqlDialect:
         )
         return PermanentError if isinstance(error, permanent) else TransientError
 
+    def _configure(self, connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            for statement in self._session:
+                cursor.execute(statement)
+        connection.commit()
+
     def _fetch(self, statement: str) -> Iterator[pa.RecordBatch]:
         with self._reader() as connection, connection.cursor() as cursor:
             cursor.execute(statement)
@@ -189,10 +198,3 @@ def partition_name(samples: Table, interval: Interval) -> str:
 
 def _ids(ids: Sequence[int]) -> str:
     return f"unnest('{{{','.join(map(str, ids))}}}'::int[]) WITH ORDINALITY ids (id, rank)"
-
-
-def _configure(connection: Any, _record: Any) -> None:
-    with connection.cursor() as cursor:
-        for statement in _SESSION:
-            cursor.execute(statement)
-    connection.commit()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from sqlalchemy import URL, Connection, Executable, Table, create_engine, event
+from sqlalchemy import URL, Connection, Executable, NullPool, QueuePool, Table, create_engine
 from sqlalchemy.dialects import sqlite
 
 from archiver.backends.sql.columns import STORED_SCHEMA, Columns, Exactness
@@ -83,18 +83,27 @@ class SqliteDialect:
     url : URL
     directory : Path
         What a relative file is relative to.
+    read_only : bool
+        Change nothing; a file that is not there yet is an empty database.
     """
 
     exact = Exactness(every_float=False, nul=True)
 
-    def __init__(self, url: URL, directory: Path) -> None:
+    def __init__(self, url: URL, directory: Path, read_only: bool) -> None:
         self._file = directory / (url.database or "")
-        self.engine = create_engine(
-            url.set(database=str(self._file)),
-            connect_args={"timeout": BUSY_TIMEOUT_S, "isolation_level": None, "check_same_thread": False},
-            max_overflow=-1,
-        )
-        event.listen(self.engine, "connect", _configure)
+        self._read_only = read_only
+        # a new connection for each read beside another process: it may be the one that makes the file
+        pool: dict[str, Any] = {"poolclass": NullPool} if read_only else {"poolclass": QueuePool, "max_overflow": -1}
+        self.engine = create_engine("sqlite://", creator=self._connect, **pool)
+
+    def _connect(self) -> sqlite3.Connection:
+        path = self._file.absolute().as_uri() + ("?mode=ro" if self._read_only else "")
+        if self._read_only and not self._file.exists():
+            path = ":memory:"
+        connection = sqlite3.connect(path, BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=True)
+        for pragma in _PRAGMAS[2:] if self._read_only else _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
 
     def close(self) -> None:
         """Close all connections."""
@@ -191,11 +200,6 @@ class SqliteDialect:
                 return CODES.get(code & 0xFF, TransientError)
             return PermanentError  # raised by the module itself, of a value that it cannot bind
         return PermanentError if isinstance(error, (OverflowError, UnicodeError)) else None
-
-
-def _configure(connection: sqlite3.Connection, _record: Any) -> None:
-    for pragma in _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
 
 
 def _raw(connection: Connection) -> sqlite3.Connection:
