@@ -8,7 +8,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, Verbosity, settings
+
+pytest.register_assert_rewrite("archiver.testing")
+
+from hypothesis import HealthCheck, Verbosity, settings  # noqa: E402
+
+from archiver.testing.postgresql import PostgresqlServer, UnavailableError, running_server  # noqa: E402
 
 _QUIET = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture)
 settings.register_profile("default", max_examples=25, deadline=None, suppress_health_check=_QUIET)
@@ -49,3 +54,13 @@ def _no_tasks_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(asyncio.Runner, "close", noting_close)
     yield
     assert not left, f"tasks left running: {left}"
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """Lend a private PostgreSQL server to the whole run; skip where none is installed."""
+    try:
+        with running_server() as server:
+            yield server
+    except UnavailableError as exc:
+        pytest.skip(str(exc))

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from archiver.model import Kind, SampleBatch
@@ -28,6 +29,11 @@ class Row(NamedTuple):
         return self.element, self.source_time, self.sequence
 
     @property
+    def order(self) -> tuple[str, int, int, int]:
+        """What samples are sorted by."""
+        return self.element, self.source_time, self.sequence, self.receive_time
+
+    @property
     def content(self) -> tuple[int, Kind, Any]:
         """What makes two versions the same."""
         return self.status, self.kind, self.value
@@ -35,7 +41,7 @@ class Row(NamedTuple):
 
 def rows_of(*batches: SampleBatch) -> list[Row]:
     """Return the samples of batches, floats as their eight bytes: two rows are equal just when every bit is."""
-    return [Row(*row[:-1], value=_bits(row[-1])) for batch in batches for row in batch.to_pylist()]
+    return [row._replace(value=_bits(row.value)) for batch in batches for row in map(Row._make, batch.to_pylist())]
 
 
 def batch_of(rows: Iterable[Sequence[Any]]) -> SampleBatch:
@@ -53,6 +59,16 @@ def batch_of(rows: Iterable[Sequence[Any]]) -> SampleBatch:
         receive_time=[row.receive_time for row in given],
         status=[row.status for row in given],
     )
+
+
+def unambiguous(batch: SampleBatch) -> SampleBatch:
+    """Return a batch without the samples that share identity and receive time with an earlier one of it.
+
+    Which of two such versions is the newest nobody can say.
+    """
+    seen = dict.fromkeys(row[:4] for row in batch.to_pylist())
+    keep = np.array([seen.pop(row[:4], True) is None for row in batch.to_pylist()], bool)
+    return batch.filter(keep)
 
 
 def _bits(value: Any) -> Any:

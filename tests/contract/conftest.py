@@ -1,0 +1,106 @@
+"""The one table that says how the contract suites get at each registered kind."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archiver import registry
+from archiver.model import ConfigurationError
+from archiver.ports import BackendContext
+from archiver.testing.harness import BackendHarness, PluginHarness, VolatileHarness
+
+Make = Callable[[Any, Path, pytest.FixtureRequest], BackendHarness]
+
+
+def _memory(plugin: Any, root: Path, request: pytest.FixtureRequest) -> BackendHarness:
+    return VolatileHarness(plugin, root)
+
+
+def _parquet(plugin: Any, root: Path, request: pytest.FixtureRequest) -> BackendHarness:
+    return PluginHarness(plugin, root, raw_count=_count_parquet)
+
+
+def _sqlite(plugin: Any, root: Path, request: pytest.FixtureRequest) -> BackendHarness:
+    return PluginHarness(plugin, root, lambda number: {"url": "sqlite:///warm.db"}, _count_sqlite)
+
+
+def _postgresql(plugin: Any, root: Path, request: pytest.FixtureRequest) -> BackendHarness:
+    url = request.getfixturevalue("postgresql").url
+    return PluginHarness(
+        plugin, root, lambda number: {"url": url, "prefix": f"contract{number}_"}, _count_postgresql, _drop_postgresql
+    )
+
+
+BACKENDS: dict[str, dict[str, Make]] = {
+    "memory": {"memory": _memory},
+    "parquet": {"parquet": _parquet},
+    "sql": {"sql-sqlite": _sqlite, "sql-postgresql": _postgresql},
+}
+"""Kind of backend to the harnesses that test it, by name. A new kind needs an entry: a test says so."""
+
+
+def _count_parquet(context: BackendContext, options: Mapping[str, Any]) -> int:
+    import pyarrow.parquet as pq
+    from deltalake import DeltaTable
+
+    table = DeltaTable(str(context.directory / context.name))
+    return sum(pq.read_metadata(uri.removeprefix("file://")).num_rows for uri in table.file_uris())
+
+
+def _count_sqlite(context: BackendContext, options: Mapping[str, Any]) -> int:
+    with closing(sqlite3.connect(context.directory / "warm.db")) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%samples%'")
+        return sum(connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for (name,) in tables.fetchall())
+
+
+def _count_postgresql(context: BackendContext, options: Mapping[str, Any]) -> int:
+    import psycopg
+
+    with psycopg.connect(options["url"]) as connection:
+        tables = connection.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'p' AND starts_with(relname, %s)",
+            (f"{options['prefix']}samples_",),
+        )
+        return sum(connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for (name,) in tables.fetchall())
+
+
+def _drop_postgresql(options: Mapping[str, Any]) -> None:
+    import psycopg
+
+    with psycopg.connect(options["url"]) as connection:
+        tables = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND starts_with(tablename, %s)",
+            (options["prefix"],),
+        )
+        for (name,) in tables.fetchall():
+            connection.execute(f'DROP TABLE IF EXISTS "{name}" CASCADE')
+
+
+def every_backend() -> list[Any]:
+    """Return a parameter per harness of every registered kind; a kind without one is a parameter that fails."""
+    found = []
+    for kind in registry.names(registry.BACKENDS):
+        makes: Mapping[str, Make | None] = BACKENDS.get(kind) or {kind: None}
+        found += [pytest.param((kind, make), id=name) for name, make in makes.items()]
+    return found
+
+
+@pytest.fixture(params=every_backend())
+def backend_harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BackendHarness]:
+    """Yield the harness that the parameter names."""
+    kind, make = request.param
+    if make is None:
+        pytest.fail(f"backend kind {kind!r} is registered and has no harness: add it to {__file__}")
+    try:
+        plugin = registry.load(registry.BACKENDS, kind)
+    except ConfigurationError as exc:
+        pytest.skip(str(exc))
+    harness = make(plugin, tmp_path, request)
+    yield harness
+    harness.close()
