@@ -11,7 +11,9 @@ HOSTS = [
     *("pypi" + ".org", "pythonhosted" + ".org", "crates" + ".io", "npmjs" + ".org", "npmjs" + ".com"),
     *("proxy.golang" + ".org", "repo1.maven" + ".org", "repo.maven.apache" + ".org", "deb.debian" + ".org"),
 ]
-FORBIDDEN = re.compile("|".join([*map(re.escape, HOSTS), r"/(?:home|Users)/\w+/", "/wor" + r"k/\w", "--index-url"]))
+FORBIDDEN = re.compile(
+    "|".join([*map(re.escape, HOSTS), r"/(?:home|Users)/\w+/", "/wor" + r"k/\w", "--index" + "-url"])
+)
 
 
 def tracked() -> list[Path]:
