@@ -310,7 +310,7 @@ class ParquetBackend:
                 self._merge(merge)
                 replaced += len(merge.entries)
             with self._committing:
-                self._log.checkpoint()
+                self._log.forget_history()
             self._vacuum()
             return replaced
 
@@ -321,7 +321,6 @@ class ParquetBackend:
             try:
                 for merge in merges:
                     self._merge(merge)
-                self._log.checkpoint()
             finally:
                 self._compacting.release()
 

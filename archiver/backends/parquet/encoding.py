@@ -12,7 +12,6 @@ from archiver.model import Kind, SampleBatch
 
 Encodings = dict[str, str]
 DICTIONARY = "DICTIONARY"
-COMPRESSION = {"compression": "zstd", "compression_level": 1}
 _SAMPLE_ROWS = 16_384
 _SMALL = 32_768
 _CANDIDATES = {
@@ -46,10 +45,11 @@ def encodings_of(batch: SampleBatch) -> Encodings:
     return chosen
 
 
-def writer_properties(encodings: Encodings) -> dict[str, object]:
+def writer_properties(encodings: Encodings, compression_level: int = 1) -> dict[str, object]:
     """Return keyword arguments of `pyarrow.parquet.ParquetWriter` for these encodings."""
     return {
-        **COMPRESSION,
+        "compression": "zstd",
+        "compression_level": compression_level,
         "use_dictionary": [path for path, name in encodings.items() if name == DICTIONARY],
         "column_encoding": {path: name for path, name in encodings.items() if name != DICTIONARY},
         "dictionary_pagesize_limit": 512 * 1024,

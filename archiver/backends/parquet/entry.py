@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -107,6 +107,13 @@ class Pieces:
         """Return some of the pieces, in the order given."""
         columns = (self.ids, self.row_group, self.offset, self.count, self.first, self.last)
         return Pieces(*(column[rows] for column in columns))
+
+    def about(self, interval: Interval) -> Ints:
+        """Return about how many rows of each piece lie in an interval that it touches."""
+        span = (self.last - self.first).astype(float) + 1
+        shared = np.minimum(self.last, interval.end).astype(float) - np.maximum(self.first, interval.start)
+        result: Ints = np.ceil(self.count * np.clip((shared + 1) / span, 0.05, 1)).astype(np.int64)
+        return result
 
     def in_file_order(self) -> Pieces:
         """Return the pieces in the order in which they lie in the file."""
@@ -234,16 +241,20 @@ def cells_of(batch: SampleBatch, group: str, segment_ns: int, buckets: Ints | No
         Bucket per name of the batch; all in bucket 0 when left out.
     """
     part_ns = min(segment_ns, DAY_NS)
-    keys = np.stack(
-        [
-            batch.source_time // DAY_NS,
-            batch.source_time // part_ns if part_ns < DAY_NS else np.zeros(batch.num_rows, np.int64),
-            np.zeros(batch.num_rows, np.int64) if buckets is None else buckets[batch.codes],
-        ]
-    )
-    low = keys.min(axis=1)
-    if (keys.max(axis=1) == low).all():
-        return [(Cell(group, *low.tolist()), batch)]
-    found, inverse = np.unique(keys, axis=1, return_inverse=True)
-    flat = inverse.reshape(-1)
-    return [(Cell(group, *found[:, i].tolist()), batch.filter(flat == i)) for i in range(found.shape[1])]
+    found: list[tuple[Cell, SampleBatch]] = []
+    for day, of_day in _split(batch, batch.source_time // DAY_NS):
+        parts = of_day.source_time // part_ns if part_ns < DAY_NS else np.zeros(of_day.num_rows, np.int64)
+        for part, of_part in _split(of_day, parts):
+            numbers = np.zeros(of_part.num_rows, np.int64) if buckets is None else buckets[of_part.codes]
+            found += [(Cell(group, day, part, bucket), rows) for bucket, rows in _split(of_part, numbers)]
+    return found
+
+
+def _split(batch: SampleBatch, keys: Ints) -> Iterator[tuple[int, SampleBatch]]:
+    """Yield the samples of each key, order kept; one key is the rule."""
+    low = int(keys.min())
+    if int(keys.max()) == low:
+        yield low, batch
+        return
+    for key in np.unique(keys).tolist():
+        yield key, batch.filter(keys == key)

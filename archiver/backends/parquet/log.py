@@ -25,7 +25,13 @@ from archiver.ports import Position
 
 _ACTIONS = "forebay.actions"
 _NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
-_SETTINGS = {"delta.logRetentionDuration": "interval 1 days", "delta.enableExpiredLogCleanup": "true"}
+_SETTINGS = {
+    "delta.logRetentionDuration": "interval 1 days",
+    "delta.enableExpiredLogCleanup": "true",
+    "delta.dataSkippingStatsColumns": "source_time",  # statistics of all columns make a commit half as fast
+}
+_CHECKPOINT_EVERY = 16
+"""A commit takes 0.1 ms more for every entry since the last checkpoint: with one this often it stays below 5 ms."""
 _MAGIC = b"PAR1"
 
 Partition = dict[str, str]
@@ -57,6 +63,7 @@ class DeltaLog:
         self._schema = Schema.from_arrow(TABLE_SCHEMA)
         self._table: DeltaTable | None = None
         self._version = -1
+        self._checkpointed = 0
         self._offsets: dict[str, int] = {}
         self._token: tuple[int, int] | None = None
 
@@ -115,6 +122,8 @@ class DeltaLog:
 
         Samples are neither added nor lost when `removed` is given together with `added`: that is a compaction.
         """
+        if self._version - self._checkpointed >= _CHECKPOINT_EVERY:
+            self.checkpoint()
         assert self._table is not None
         moved = bool(added and removed)
         actions: list[AddAction | RemoveAction] = [_add(entry, not moved) for entry in added]
@@ -144,15 +153,21 @@ class DeltaLog:
         self._apply(commit)
 
     def checkpoint(self) -> None:
-        """Sum the log up in a checkpoint, so that opening stays quick, and forget entries of more than a day ago."""
+        """Sum the log up in a checkpoint, so that opening and committing stay quick."""
         assert self._table is not None
         self._table.create_checkpoint()
         for path in self._folder.glob(f"{self._version:020d}.checkpoint*.parquet"):
             disk.sync(path)
         disk.sync(self._folder / "_last_checkpoint")
         disk.sync(self._folder)
-        self._table.cleanup_metadata()  # only now: what is cleaned up is nowhere but in the checkpoint
         self._table = DeltaTable(str(self.root))
+        self._checkpointed = self._version
+
+    def forget_history(self) -> None:
+        """Remove entries of more than a day ago that a checkpoint covers."""
+        self.checkpoint()  # synced first: what is removed is nowhere but in it
+        assert self._table is not None
+        self._table.cleanup_metadata()
 
     def _apply(self, commit: Commit) -> None:
         files = {path: partition for path, partition in self.files.items() if path not in commit.removed}

@@ -102,8 +102,9 @@ class Reader:
         ids = self._index.names.number(names)
         rank = np.argsort(ids)
         for entry in snapshot.overlapping(interval, groups):
-            rows = entry.pieces.of(ids[rank], interval)
-            np.add.at(totals, rank[np.searchsorted(ids, entry.pieces.ids[rows], sorter=rank)], entry.pieces.count[rows])
+            pieces = entry.pieces.take(entry.pieces.of(ids[rank], interval))
+            place = rank[np.searchsorted(ids, pieces.ids, sorter=rank)]
+            np.add.at(totals, place, pieces.about(interval))
         first = 0
         while first < len(names):
             count = max(1, int(np.searchsorted(np.cumsum(totals[first:]), CHUNK_ROWS, "right")))

@@ -70,7 +70,8 @@ class FileWriter:
     def _open(self, schema: pa.Schema, encodings: Encodings) -> pq.ParquetWriter:
         disk.make_folder(self._file.parent)
         self._sink = pa.OSFile(str(self._file), "wb")
-        return pq.ParquetWriter(self._sink, schema, write_page_index=True, **writer_properties(encodings))
+        properties = writer_properties(encodings, 3 if self._level is Level.DAY else 1)
+        return pq.ParquetWriter(self._sink, schema, write_page_index=True, **properties)
 
     def close(self) -> WrittenFile:
         """Finish the file and sync it and its folder."""

@@ -1,0 +1,179 @@
+"""Measures the Parquet backend: bytes a sample, write rate against raw pyarrow, and queries against DuckDB.
+
+Run: ``python -m bench.parquet_backend [elements] [samples]`` from the repository root; prints a table.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from archiver.backends.parquet import ParquetBackend
+from archiver.backends.parquet.options import ParquetOptions
+from archiver.backends.parquet.schema import to_stored
+from archiver.model import Interval, SampleBatch
+from archiver.model.time import MAX_TIME, MIN_TIME
+from archiver.ports import BackendContext, Position
+from bench.data import SECOND, START, deadband_data, element_names, in_batches, peers_data
+
+HOUR = 3600 * SECOND
+WRITE_ROWS = 1_000_000
+
+
+def median_ms(work: Callable[[], Any], rounds: int = 7) -> float:
+    work()
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times) * 1e3
+
+
+def opened(directory: Path) -> ParquetBackend:
+    backend = ParquetBackend(BackendContext("lake", directory), ParquetOptions(keep_removed="0s"))
+    backend.open()
+    return backend
+
+
+def raw_write(batches: list[SampleBatch], directory: Path) -> float:
+    """Return seconds for sorting, writing and syncing the same rows with pyarrow alone."""
+    start = time.perf_counter()
+    for number, batch in enumerate(batches):
+        path = directory / f"raw{number}.parquet"
+        pq.write_table(pa.Table.from_batches([to_stored(batch.sorted())]), path, compression="zstd", compression_level=1)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    return time.perf_counter() - start
+
+
+def backend_write(batches: list[SampleBatch], backend: ParquetBackend) -> float:
+    start = time.perf_counter()
+    for number, batch in enumerate(batches):
+        backend.write({"all": batch}, Position("bench", number))
+    return time.perf_counter() - start
+
+
+def column_bytes(backend: ParquetBackend) -> dict[str, float]:
+    """Return bytes a sample by column, over all files."""
+    totals: dict[str, float] = {}
+    rows = 0
+    for entry in backend._index.snapshot.entries:
+        metadata = pq.read_metadata(backend.root / entry.path)
+        rows += metadata.num_rows
+        for group in range(metadata.num_row_groups):
+            for index in range(metadata.num_columns):
+                column = metadata.row_group(group).column(index)
+                name = column.path_in_schema.split(".")[0]
+                totals[name] = totals.get(name, 0) + column.total_compressed_size
+    return {name: total / rows for name, total in totals.items()}
+
+
+def report_size(title: str, backend: ParquetBackend) -> None:
+    columns = column_bytes(backend)
+    core = columns["source_time"] + columns.get("float", 0) + columns["status"]
+    split = ", ".join(f"{name} {size:.2f}" for name, size in columns.items())
+    print(f"{title:46} {core:8.2f} B/sample (time + value + status); {split}")
+
+
+def queries(backend: ParquetBackend, elements: int, samples: int) -> None:
+    names = element_names(elements)
+    connection = duckdb.connect()
+    connection.execute("SET enable_object_cache = true")
+    files = [str(backend.root / entry.path) for entry in backend._index.snapshot.entries]
+    source = f"read_parquet({files!r}, hive_partitioning = false)"
+    columns = "element, source_time, float, status"
+    window = 1_000_000 // elements * SECOND
+    cases = {
+        "1 element, all": (names[7:8], Interval(START - SECOND, START + samples * SECOND)),
+        "1 element, 1 hour": (names[7:8], Interval(START + HOUR // 2, START + HOUR // 2 + HOUR)),
+        "1,000,000 rows of all elements": (names, Interval(START + HOUR // 2, START + HOUR // 2 + window)),
+        "100 elements, 1 hour": (names[100:200], Interval(START + HOUR // 2, START + HOUR // 2 + HOUR)),
+    }
+    for title, (chosen, span) in cases.items():
+        where = "" if len(chosen) == elements else f"element IN ({', '.join(map(repr, chosen))}) AND"
+        sql = f"SELECT {columns} FROM {source} WHERE {where} source_time >= {span.start} AND source_time < {span.end}"
+
+        def ours(chosen: list[str] = chosen, span: Interval = span) -> int:
+            return sum(batch.num_rows for batch in backend.read(chosen, span))
+
+        def theirs(sql: str = sql) -> int:
+            return connection.sql(sql).to_arrow_table().num_rows
+
+        assert ours() == theirs(), title
+        a, b = median_ms(ours), median_ms(theirs)
+        print(f"{title:46} {a:8.1f} ms   DuckDB {b:8.1f} ms   ratio {a / b:5.2f}   {ours()} rows")
+    print(f"{'last of all elements':46} {median_ms(lambda: backend.last_before(names, MAX_TIME)):8.1f} ms")
+    middle = START + samples * SECOND // 2
+    print(f"{'value of all elements at an instant':46} {median_ms(lambda: backend.last_before(names, middle)):8.1f} ms")
+
+
+def commit_latency(directory: Path, commits: int = 1000) -> None:
+    """Print how long a write of 10,000 rows takes as the table grows."""
+    backend = opened(directory)
+    batch = peers_data(1000, 10, seed=1)
+    times = []
+    for number in range(commits):
+        rows = batch.to_arrow().columns
+        shifted = SampleBatch.from_columns(
+            rows[0], batch.source_time + number * 10 * SECOND, rows[5], receive_time=START + number
+        )
+        start = time.perf_counter()
+        backend.write({"all": shifted}, Position("bench", number))
+        times.append((time.perf_counter() - start) * 1e3)
+    early, late = statistics.median(times[5:25]), statistics.median(times[-40:])
+    worst = max(times)
+    print(
+        f"{'write of 10,000 rows: 10th, 1000th, slowest':46} {early:8.1f} ms {late:8.1f} ms {worst:8.1f} ms   ratio {late / early:.2f}"
+    )
+    backend.close()
+    start = time.perf_counter()
+    backend.open()
+    print(
+        f"{'open after 1000 writes':46} {(time.perf_counter() - start) * 1e3:8.1f} ms, {len(backend._index.snapshot.entries)} files"
+    )
+    backend.close()
+
+
+def main() -> None:
+    elements, samples = (int(text) for text in [*sys.argv[1:], "1000", "10000"][:2])
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        for title, data in (("peers' data", peers_data), ("deadband data", deadband_data)):
+            batches = list(in_batches(data(elements, samples), WRITE_ROWS))
+            rows = sum(batch.num_rows for batch in batches)
+            target = directory / title.split()[0].strip("'")
+            target.mkdir()
+            raw, backend = raw_write(batches, target), opened(target)
+            ours = backend_write(batches, backend)
+            print(
+                f"{title + ', write, M rows/s':46} {rows / ours / 1e6:8.2f}      pyarrow {rows / raw / 1e6:8.2f}      ratio {raw / ours:5.2f}"
+            )
+            report_size(f"{title}, as written", backend)
+            start = time.perf_counter()
+            backend.compact()
+            print(f"{title + ', compacted, M rows/s':46} {rows / (time.perf_counter() - start) / 1e6:8.2f}")
+            report_size(f"{title}, compacted", backend)
+            assert sum(b.num_rows for b in backend.read(element_names(elements), Interval(MIN_TIME, MAX_TIME))) == rows
+            if data is peers_data:
+                queries(backend, elements, samples)
+            backend.close()
+        latency = directory / "latency"
+        latency.mkdir()
+        commit_latency(latency)
+
+
+if __name__ == "__main__":
+    np.seterr(all="raise")
+    main()
