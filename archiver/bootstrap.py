@@ -279,6 +279,11 @@ class Archive:
         done = [lane.flush(timeout_s) for lane in list(self.lanes.values())]
         return all(done)
 
+    def keep(self) -> None:
+        """Do the housekeeping now that otherwise happens in the background: snapshots, trimming, compaction."""
+        self._keeper.once()
+        self._maintenance.once()
+
     def replay_dead_letter(self, letter_id: int, mended: SampleBatch | None = None) -> Future[IntakeReceipt]:
         """Send a dead letter's samples, or mended ones in their place, through the intake again."""
         letter = self.dead_letters.get(letter_id)

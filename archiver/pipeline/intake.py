@@ -142,7 +142,7 @@ class Intake:
         with self._lock:  # receive times and offsets grow together
             self._last_received = max(self._clock(), self._last_received + 1)
             stamped = good.with_receive_time(self._last_received)
-            appended = self._journal.append(stamped, encode(join(tables)))
+            appended = self._journal.append(stamped, encode(join(tables)) if tables else b"")
 
         def finish(done: Future[int]) -> None:
             error = done.exception()

@@ -35,6 +35,7 @@ class Keeper:
         self._latest = latest
         self._lanes = lanes
         self._stop = threading.Event()
+        self._working = threading.Lock()
         self._snapshot_offset = 0
         self._snapshot_time = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
@@ -69,9 +70,14 @@ class Keeper:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
-        self.absorb()
-        self._snapshot()
-        self._trim()
+        self.once()
+
+    def once(self) -> None:
+        """Absorb, snapshot and trim now."""
+        with self._working:
+            self.absorb()
+            self._snapshot()
+            self._trim()
 
     def absorb(self) -> None:
         """Move the intake's accounts from the journal to the ledger."""
@@ -82,7 +88,8 @@ class Keeper:
     def _run(self) -> None:
         while not self._stop.wait(_TICK_S):
             try:
-                self._tick()
+                with self._working:
+                    self._tick()
             except ForebayError as exc:
                 _LOG.warning("housekeeping: %s; it is tried again", exc)
 
@@ -96,6 +103,8 @@ class Keeper:
         self._trim()
 
     def _snapshot(self) -> None:
+        for lane in self._lanes():
+            lane.snapshot()
         offset = self._latest.offset  # before the rows are taken: they may be newer, never older
         sink = pa.BufferOutputStream()
         rows = self._latest.get().to_arrow()

@@ -23,7 +23,6 @@ from archiver.pipeline.store import Snapshots
 from archiver.ports import Backend, Journal, JournalEntry, Position, WriteReceipt
 
 _LOG = logging.getLogger(__name__)
-_SNAPSHOT_EVERY_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,6 @@ class Lane:
         self._state = "starting"
         self._committed: tuple[int, LaneState] | None = None
         self._snapshot_offset = 0
-        self._snapshot_time = time.monotonic()
         self._retries = 0
         self._last_error = ""
         self._written = 0
@@ -187,7 +185,7 @@ class Lane:
             except Exception as exc:  # noqa: BLE001 - a lane must survive a bug in a backend, and says so
                 _LOG.exception("lane %s: unexpected error; it starts again", self.backend.name)
                 self._fail(exc)
-        self._snapshot()
+        self.snapshot()
         self._set_state("stopped")
 
     def _recover(self) -> None:
@@ -228,8 +226,6 @@ class Lane:
         if self._retries or self._last_error:
             self._retries, self._last_error = 0, ""
             self._set_state("running")
-        if time.monotonic() - self._snapshot_time > _SNAPSHOT_EVERY_S:
-            self._snapshot()
 
     def _gather(self) -> list[JournalEntry]:
         """Wait until there is enough to write, or it has waited long enough, or somebody asked."""
@@ -346,13 +342,13 @@ class Lane:
         _LOG.warning("lane %s: %s; trying again in %.1f s", self.backend.name, exc, delay)
         self._stop.wait(delay * random.uniform(0.5, 1.0))
 
-    def _snapshot(self) -> None:
+    def snapshot(self) -> None:
         """Keep the smoothing state, so that the journal may be trimmed up to the position that it belongs to."""
         if self._committed is None or not self._committed[1].smoothers:
             return
         position, state = self._committed
         self._tools.snapshots.save(f"lane/{self.backend.name}", self._tools.journal.stream, position, state.dump())
-        self._snapshot_offset, self._snapshot_time = position, time.monotonic()
+        self._snapshot_offset = position
 
 
 def _stored(parts: Mapping[str, SampleBatch], receipt: WriteReceipt) -> list[pa.Table]:

@@ -27,6 +27,7 @@ class Maintenance:
     def __init__(self, lanes: Callable[[], Iterable[Lane]]) -> None:
         self._lanes = lanes
         self._stop = threading.Event()
+        self._working = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
 
     def start(self) -> None:
@@ -41,15 +42,16 @@ class Maintenance:
 
     def once(self) -> None:
         """Drop segments older than their group's retention, and compact, in every backend that can."""
-        for lane in self._lanes():
-            if self._stop.is_set():
-                return
-            if lane.position is None:
-                continue
-            try:
-                _maintain(lane)
-            except ForebayError as exc:
-                _LOG.warning("maintenance of %s: %s; it is tried again", lane.backend.name, exc)
+        with self._working:
+            for lane in self._lanes():
+                if self._stop.is_set():
+                    return
+                if lane.position is None:
+                    continue
+                try:
+                    _maintain(lane)
+                except ForebayError as exc:
+                    _LOG.warning("maintenance of %s: %s; it is tried again", lane.backend.name, exc)
 
     def _run(self) -> None:
         while not self._stop.wait(_EVERY_S):

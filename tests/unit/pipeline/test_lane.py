@@ -202,7 +202,7 @@ def test_smoothing_state_is_rebuilt_from_the_journal_when_its_snapshot_is_old(be
     bench.append("S1", 5.0, 5.4)
     lane = bench.start()
     assert lane.flush(10)
-    lane._snapshot = lambda: None  # as a crash: the state at the end is not kept
+    lane.snapshot = lambda: None  # as a crash: the state at the end is not kept
     lane.stop(drain=False)
     assert lane.safe_offset == 0
     bench.append("S1", 5.8, 6.2)
