@@ -54,9 +54,9 @@ class Segments:
         if not len(times):
             return []
         held = Segments(self.extents)
-        made = held._cover(np.unique(times[held._index(times) < 0]), length)
-        ahead = held._at(int(times.max())).interval.end
-        return made + (held._cover(np.array([ahead]), length) if ahead < MAX_TIME else [])
+        made = held._cover(np.sort(times[held._index(times) < 0]), length)
+        ahead = np.array([held._at(int(times.max())).interval.end])
+        return made + (held._cover(ahead, length) if ahead[0] < MAX_TIME and held._index(ahead)[0] < 0 else [])
 
     def add(self, extent: Extent) -> None:
         """Take in a segment, in place of one with the same start."""
@@ -90,7 +90,6 @@ class Segments:
     def _cover(self, times: Int64s, length: int) -> list[Interval]:
         """Make segments for sorted times; those that have one are passed over."""
         made = []
-        times = times[self._index(times) < 0]
         while len(times):
             interval = self._gap(int(times[0]), length)
             self.add(Extent(interval))

@@ -146,7 +146,7 @@ class Writer:
             samples.c.source_time == staging.c.source_time,
             samples.c.source_time.between(int(keys[:, 1].min()), int(keys[:, 1].max())),
         )
-        rows: list[Any] = list(connection.execute(statement))
+        rows: list[Any] = list(connection.execute(statement).all())
         if not rows:
             return SampleBatch.empty()
         arrays = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), _FIELDS, strict=True)]
