@@ -31,12 +31,12 @@ def _powers_of_five() -> NDArray[np.uint64]:
 
 def _power_of_five(q: int) -> int:
     if q >= 0:
-        power = 5**q
+        power: int = 5**q
         excess = power.bit_length() - 128
         return power >> excess if excess > 0 else power << -excess
-    power: int = 5 ** abs(q)
-    bits = power.bit_length()
-    number: int = 2 ** (bits + 127 if q >= -27 else 2 * bits + 128) // power + 1
+    inverse: int = 5 ** abs(q)
+    bits = inverse.bit_length()
+    number: int = 2 ** (bits + 127 if q >= -27 else 2 * bits + 128) // inverse + 1
     return number >> max(number.bit_length() - 128, 0)
 
 
