@@ -160,12 +160,17 @@ def _typed(samples: Samples, starts: Int64s, ends: Int64s, wanted: Collection[st
         for kind in [kind for kind in batch.kinds if kind in NUMERIC]:
             mask = samples.numeric[:stop] & (batch.kind_codes[:stop] == kind)
             column = native(batch.values(kind))[:stop]
-            least = column.max() if name == "min" else column.min()
-            filled = column if mask.all() else np.where(mask, column, least)
+            filled = column if mask.all() else np.where(mask, column, _neutral(column.dtype, name))
             found = np.logical_or.reduceat(mask, starts)
             extreme = _EXTREMES[name][0].reduceat(filled, starts)
             typed[name][kind] = pa.array(extreme, mask=~found).cast(kind.arrow_type)
     return typed
+
+
+def _neutral(dtype: np.dtype[Any], name: str) -> Any:
+    """Return the value that changes no minimum, or no maximum."""
+    bounds = (-np.inf, np.inf) if dtype.kind == "f" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return dtype.type(bounds[name == "min"])
 
 
 def joined(first: Partials | None, second: Partials) -> Partials:
