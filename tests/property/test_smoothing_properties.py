@@ -230,7 +230,7 @@ def order(rows):
 
 @pytest.mark.parametrize("compiled", [False, True])
 @given(rule=smoothings(), rows=samples())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_the_kernels_do_what_the_obvious_implementation_does(compiled, rule, rows):
     if compiled:
         pytest.importorskip("numba")
@@ -246,7 +246,7 @@ def test_the_kernels_do_what_the_obvious_implementation_does(compiled, rule, row
 
 
 @given(rule=smoothings(), rows=samples(), data=st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_result_does_not_depend_on_the_batches(rule, rows, data):
     cuts = sorted(data.draw(st.lists(st.integers(0, len(rows)), max_size=5)))
     parts = [rows[a:b] for a, b in zip([0, *cuts], [*cuts, len(rows)], strict=True)]
@@ -353,7 +353,7 @@ def check_door(kind, points, tolerance, first, heartbeat=0):
 
 
 @given(walk=WALK, start=st.sampled_from([0.0, 1e3, -1e15, 1e300]), tolerance=st.floats(1e-12, 10))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_swinging_door_stays_within_its_tolerance(walk, start, tolerance):
     levels = np.cumsum([start, *(change for _, change in walk)]).tolist()
     check_door(
@@ -366,7 +366,7 @@ def test_the_swinging_door_stays_within_its_tolerance(walk, start, tolerance):
 )
 @example(jumps=[(1, -1.7e308), (1, 1.7e308), (1, -1.7e308), (1, 0.0)], tolerance=1e308, heartbeat=0)
 @example(jumps=[(10**18, 0.0), (10**9, 1e-310), (10**9, 5e-310), (1, 0.0)], tolerance=1e-310, heartbeat=0)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_swinging_door_stays_within_its_tolerance_for_any_float(jumps, tolerance, heartbeat):
     points = [(gap, value) for gap, value in jumps if math.isfinite(value)]
     check_door(Kind.FLOAT, points, tolerance, -(2**63), heartbeat)
