@@ -1,0 +1,97 @@
+"""An answer of the archive as an HTTP response, in the format that the client accepts."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import Response
+from fastapi.responses import StreamingResponse
+
+from archiver.model import SampleBatch
+from archiver.query import Answer
+from archiver.query.formats import MEDIA_TYPES, write
+from services.common.negotiation import choose
+
+CURSOR = "Forebay-Cursor"
+MISSING = "Forebay-Missing"
+_OFFERED = [MEDIA_TYPES[name] for name in ("json", "csv", "ndjson", "arrow", "parquet")]
+_NAMES = {media_type: name for name, media_type in MEDIA_TYPES.items()}
+_PAGE_ROWS = 1_000_000
+
+FORMATS_DOCS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "the rows; in Arrow and Parquet times are int64 ns",
+        "content": {
+            "application/json": {
+                "example": {
+                    "samples": [
+                        {
+                            "element": "BAR:T1",
+                            "source_time": "2026-01-01T00:00:00.000000001Z",
+                            "value": 20.5,
+                            "status": 0,
+                        }
+                    ],
+                    "parts": [],
+                    "missing": [],
+                    "cursor": None,
+                }
+            },
+            "text/csv": {"example": "element,source_time,value,status\nBAR:T1,2026-01-01T00:00:00.000000001Z,20.5,0\n"},
+            **{media_type: {} for media_type in _OFFERED[2:]},
+        },
+    },
+    406: {"description": "none of the accepted formats can be given"},
+}
+"""What OpenAPI says of a response that `respond` makes."""
+
+
+def respond(answer: Answer, accept: str | None, limit: int | None = None) -> Response:
+    """Return an answer as a response that streams it.
+
+    A page (an answer with a limit) is made before the response begins, so that headers can carry what comes with
+    it: the cursor that continues it, and how much is missing.
+
+    Parameters
+    ----------
+    accept : str, optional
+        The ``Accept`` header.
+    limit : int, optional
+        Of the query.
+
+    Raises
+    ------
+    NotAcceptableError
+    ForebayError
+        Nothing could be read. When reading fails later, the response ends before its end, and the client sees that.
+    """
+    media_type = choose(accept, _OFFERED)
+    chunks = write(answer, _NAMES[media_type])
+    if limit is not None and limit <= _PAGE_ROWS:
+        content = b"".join(chunks)
+        return Response(content, headers=_outcome(answer), media_type=media_type)
+    return StreamingResponse(_begun(chunks), media_type=media_type)
+
+
+def respond_with(samples: SampleBatch, accept: str | None) -> Response:
+    """Return samples at hand as a response."""
+    media_type = choose(accept, _OFFERED)
+    return Response(b"".join(write(Answer.of(samples), _NAMES[media_type])), media_type=media_type)
+
+
+def _begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Return the chunks after making two: the header of a format needs no reading, the second one does."""
+    head = list(itertools.islice(chunks, 2))
+    return itertools.chain(head, chunks)
+
+
+def _outcome(answer: Answer) -> dict[str, str]:
+    headers = {}
+    if answer.cursor is not None:
+        headers[CURSOR] = answer.cursor
+    if answer.missing:
+        headers[MISSING] = json.dumps(answer.outcome()["missing"])
+    return headers

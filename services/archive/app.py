@@ -1,0 +1,61 @@
+"""The composition root of the HTTP service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from archiver.bootstrap import Archive
+from archiver.config import ServerSettings
+from services.archive.ingest import Ingest
+from services.archive.routes import elements, health, ingest, repair, samples, state
+from services.common import problems
+from services.common.bodies import BodyBudget
+from services.common.pages import Pages
+from services.common.telemetry import RequestCounter, RequestCounts
+
+_DESCRIPTION = """
+Archive of an industrial control system over HTTP: samples in, samples out, and what became of each.
+
+Times are ISO-8601 with a zone, `now`, `now-1h`, or whole nanoseconds. Errors are `application/problem+json`.
+"""
+
+
+def create_app(archive: Archive, settings: ServerSettings) -> FastAPI:
+    """Return the HTTP service of an archive that is open, or will be before the first request.
+
+    Parameters
+    ----------
+    archive : Archive
+    settings : ServerSettings
+    """
+    budget = BodyBudget(settings.max_body_bytes)
+    counts = RequestCounts()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.ingest = Ingest(archive, budget)
+        yield
+        app.state.ingest.close()
+
+    # no page of documents: FastAPI's loads its script from elsewhere
+    app = FastAPI(
+        title="forebay",
+        version=version("forebay"),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.archive = archive
+    app.state.budget = budget
+    app.state.requests = counts
+    problems.install(app)
+    app.add_middleware(RequestCounter, counts=counts)
+    for module in (ingest, samples, elements, state, repair, health):
+        app.include_router(module.router)
+    app.mount("/", Pages("services.web"))
+    return app

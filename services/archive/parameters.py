@@ -1,0 +1,61 @@
+"""Parameters of the query string to values of the archive, with errors that name parameter, value and fix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
+
+from fastapi import Query as Parameter
+
+from archiver.model import Interval, InvalidInputError, parse_duration, parse_time
+from archiver.model.time import now
+from archiver.query import Range
+from services.common.errors import BadParameterError
+
+T = TypeVar("T")
+
+Start = Annotated[
+    str, Parameter(description="ISO-8601 with a zone, or now-1h", examples=["2026-01-01T00:00:00Z", "now-1h"])
+]
+End = Annotated[str, Parameter(description="not included; as start", examples=["now"])]
+
+
+def interval_of(start: str, end: str) -> Interval:
+    """Return the interval between two times as written; both see the same now."""
+    at = now()
+    first = _parse("start", start, lambda text: parse_time(text, at=at))
+    last = _parse("end", end, lambda text: parse_time(text, at=at))
+    if last < first:
+        raise BadParameterError("end", end, f"it lies before start ({start}); swap them")
+    return Interval(first, last)
+
+
+def time_of(name: str, text: str) -> int:
+    """Return an instant, ns."""
+    return _parse(name, text, parse_time)
+
+
+def duration_of(name: str, text: str) -> int:
+    """Return a duration, ns."""
+    return _parse(name, text, parse_duration)
+
+
+def range_of(text: str) -> Range:
+    """Return backend and interval of ``NAME=FROM/TO``."""
+    backend, equals, span = text.partition("=")
+    start, slash, end = span.partition("/")
+    if not (backend and equals and slash):
+        raise BadParameterError("range", text, "write NAME=FROM/TO, such as lake=2026-01-01T00:00:00Z/now")
+    return Range(backend, _parse("range", f"{start}/{end}", lambda _: interval_of(start, end)))
+
+
+def aggregates_of(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return names of aggregates that were repeated, or joined by commas."""
+    return tuple(name.strip() for text in texts for name in text.split(","))
+
+
+def _parse(name: str, text: str, parse: Callable[[str], T]) -> T:
+    try:
+        return parse(text)
+    except InvalidInputError as exc:
+        raise BadParameterError(name, text, str(exc)) from exc

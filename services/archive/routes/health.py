@@ -1,0 +1,35 @@
+"""For whoever watches over the process: alive, ready, metrics."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from services.archive.dependencies import TheArchive
+from services.archive.health import not_ready
+from services.archive.metrics import expose
+from services.common.telemetry import MEDIA_TYPE, Exposition
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/health/live")
+async def live() -> dict[str, str]:
+    """Say that the process answers."""
+    return {"status": "alive"}
+
+
+@router.get("/health/ready", responses={503: {"description": "not ready; says why"}})
+def ready(archive: TheArchive) -> JSONResponse:
+    """Say whether samples can be taken in and kept, and if not, why."""
+    reasons = not_ready(archive)
+    return JSONResponse({"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+def metrics(request: Request, archive: TheArchive) -> Response:
+    """Return what is counted, in the text format of Prometheus."""
+    text = Exposition()
+    expose(archive, text)
+    request.app.state.requests.expose(text)
+    return Response(text.render(), media_type=MEDIA_TYPE)

@@ -1,0 +1,106 @@
+"""What puts things right: dead letters, and copies from one backend to another."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pyarrow as pa
+from fastapi import APIRouter, Request, Response
+from fastapi import Query as Parameter
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from archiver.model import InvalidInputError
+from services.archive.answers import FORMATS_DOCS, respond_with
+from services.archive.decoding.body import ARROW, JSON, NDJSON
+from services.archive.dependencies import TheArchive, ingest_of
+from services.archive.parameters import interval_of
+from services.archive.progress import lines_of
+from services.common.negotiation import choose, media_type_of
+
+router = APIRouter(prefix="/v1", tags=["repair"])
+
+
+class CopyRequest(BaseModel):
+    """What to copy: from which backend to which, and of what time."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {"source": "lake", "target": "warm", "start": "2026-01-01T00:00:00Z", "end": "now"}
+        },
+    )
+
+    source: str
+    target: str
+    start: str = Field(description="ISO-8601 with a zone, or now-1h")
+    end: str = "now"
+    elements: list[str] | None = Field(None, description="only these; all that the source has when left out")
+
+
+@router.get("/dead-letters")
+def list_dead_letters(
+    archive: TheArchive, replayed: Annotated[bool, Parameter(description="also those that were replayed")] = False
+) -> dict[str, Any]:
+    """Return the dead letters: which backend refused how many samples for good, and why."""
+    return {"dead_letters": [letter.to_row() for letter in archive.dead_letters.list(replayed=replayed)]}
+
+
+@router.get("/dead-letters/{letter_id}")
+def get_dead_letter(archive: TheArchive, letter_id: int) -> dict[str, Any]:
+    """Return one dead letter, without its samples."""
+    return archive.dead_letters.get(letter_id).to_row()
+
+
+@router.get("/dead-letters/{letter_id}/samples", response_class=Response, responses=FORMATS_DOCS)
+def get_dead_samples(request: Request, archive: TheArchive, letter_id: int) -> Response:
+    """Return the samples of a dead letter; as Arrow with a column per kind of value, to be mended and sent back."""
+    samples = archive.dead_letters.get(letter_id).samples
+    accept = request.headers.get("accept")
+    if accept is None or media_type_of(accept) != ARROW:
+        return respond_with(samples, accept)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, samples.to_arrow().schema) as writer:
+        writer.write_batch(samples.to_arrow())
+    return Response(sink.getvalue().to_pybytes(), media_type=ARROW)
+
+
+@router.post("/dead-letters/{letter_id}/replay")
+async def replay_dead_letter(request: Request, archive: TheArchive, letter_id: int) -> dict[str, Any]:
+    """Send a dead letter through the intake again; with a body (as for ``POST /v1/samples``), that in its place."""
+    async with request.app.state.budget.read(request) as body:
+        headers = request.headers
+        mended = None
+        if body:
+            media_type = media_type_of(headers.get("content-type"))
+            decode = ingest_of(request).decode
+            decoded = await asyncio.to_thread(decode, body, headers.get("content-encoding"), media_type)
+            if decoded.refused:
+                first = decoded.refused[0]
+                raise InvalidInputError(f"row {first.index} is no sample, nothing was replayed: {first.reason}")
+            mended = decoded.batch
+    future = await asyncio.to_thread(archive.replay_dead_letter, letter_id, mended)
+    receipt = await asyncio.wrap_future(future)
+    return {"counts": dict(receipt.counts), "reasons": dict(receipt.reasons)}
+
+
+@router.post("/copy", response_class=Response)
+def copy(request: Request, archive: TheArchive, what: CopyRequest) -> Response:
+    """Fill one backend from another; what is there already is not stored twice.
+
+    With ``Accept: application/x-ndjson`` the answer is a stream of lines that say how far it is; the last one is the
+    receipt, or a problem.
+    """
+    interval = interval_of(what.start, what.end)
+
+    def work(progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+        receipt = archive.copy(what.source, what.target, interval, what.elements, progress)
+        return dataclasses.asdict(receipt)
+
+    media_type = choose(request.headers.get("accept"), [JSON, NDJSON])
+    if media_type == NDJSON:
+        return StreamingResponse(lines_of(work), media_type=NDJSON)
+    return JSONResponse(work())

@@ -1,0 +1,85 @@
+"""Samples out: ranges, the latest, and at an instant; streamed from columns."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+from fastapi import Query as Parameter
+
+from archiver.model import InvalidInputError
+from archiver.query import Query
+from services.archive.answers import FORMATS_DOCS, respond, respond_with
+from services.archive.dependencies import TheArchive
+from services.archive.parameters import End, Start, aggregates_of, duration_of, interval_of, range_of, time_of
+
+router = APIRouter(tags=["samples"])
+
+Elements = Annotated[list[str], Parameter(description="name or alias; repeat it for more", examples=[["BAR:T1"]])]
+SomeElements = Annotated[list[str] | None, Parameter(description="name or alias; all elements when left out")]
+
+
+@router.get("/v1/samples", response_class=Response, responses=FORMATS_DOCS)
+def get_samples(
+    request: Request,
+    archive: TheArchive,
+    element: Elements,
+    start: Start = "",
+    end: End = "now",
+    backend: Annotated[str | None, Parameter(description="ask this backend only")] = None,
+    range_: Annotated[
+        list[str] | None,
+        Parameter(alias="range", description="NAME=FROM/TO: which backend answers which time; repeatable"),
+    ] = None,
+    group: Annotated[list[str] | None, Parameter(description="only samples stored by this archive group")] = None,
+    aggregate: Annotated[
+        list[str] | None, Parameter(description="count, min, max, mean, time_weighted_mean, …; repeatable")
+    ] = None,
+    bucket: Annotated[str, Parameter(description="length of a bucket, such as 1h; the whole interval if empty")] = "",
+    before: Annotated[int, Parameter(ge=0, le=1, description="1: also the last value before the start")] = 0,
+    limit: Annotated[int | None, Parameter(ge=1, description="most rows")] = None,
+    cursor: Annotated[str | None, Parameter(description="continue an answer that had a limit")] = None,
+    as_of: Annotated[str, Parameter(description="only what was known at this time")] = "",
+    versions: Annotated[bool, Parameter(description="all versions of corrected samples")] = False,
+) -> Response:
+    """Return the samples of elements in an interval, or aggregates of them, by element and time.
+
+    Accept decides on the format. With a limit, ``Forebay-Cursor`` continues the answer.
+    """
+    ranges = tuple(range_of(text) for text in range_ or ())
+    if not start and not ranges:
+        raise InvalidInputError("start is missing: give the start of the time range, such as start=now-1h")
+    first = min((r.interval.start for r in ranges), default=0)
+    query = Query(
+        tuple(element),
+        interval_of(start or str(first), end),
+        ranges=ranges,
+        backend=backend,
+        groups=tuple(group or ()),
+        before=before,
+        limit=limit,
+        cursor=cursor,
+        aggregates=aggregates_of(aggregate or ()),
+        bucket_ns=duration_of("bucket", bucket) if bucket else 0,
+        as_of=time_of("as_of", as_of) if as_of else None,
+        versions=versions,
+    )
+    return respond(archive.query(query), request.headers.get("accept"), limit)
+
+
+@router.get("/v1/samples/latest", response_class=Response, responses=FORMATS_DOCS)
+def get_latest(request: Request, archive: TheArchive, element: SomeElements = None) -> Response:
+    """Return the newest sample of each element, from memory."""
+    return respond_with(archive.latest(element), request.headers.get("accept"))
+
+
+@router.get("/v1/samples/at", response_class=Response, responses=FORMATS_DOCS)
+def get_values_at(
+    request: Request,
+    archive: TheArchive,
+    element: Elements,
+    time: Start,
+    backend: Annotated[str | None, Parameter(description="ask this backend only")] = None,
+) -> Response:
+    """Return the sample that held at an instant, of each element that has one."""
+    return respond_with(archive.values_at(element, time_of("time", time), backend), request.headers.get("accept"))

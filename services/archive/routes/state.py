@@ -1,0 +1,56 @@
+"""How the archive is doing: groups, backends, the ledger, and why a sample is missing."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi import Query as Parameter
+
+from archiver.bootstrap import BackendState
+from archiver.model import format_time
+from services.archive.dependencies import TheArchive
+from services.archive.documents import counts_of, total_to_row
+from services.archive.parameters import End, Start, interval_of
+
+router = APIRouter(prefix="/v1", tags=["state"])
+
+_TOTAL = {"lane": "lake", "group": "all", "outcome": "stored", "reason": "", "count": 100}
+
+
+@router.get("/groups")
+def list_groups(archive: TheArchive) -> dict[str, Any]:
+    """Return the archive groups in force, as configured."""
+    return {"groups": [group.model_dump(mode="json") for group in archive.settings.groups]}
+
+
+@router.get("/backends")
+def list_backends(archive: TheArchive) -> dict[str, Any]:
+    """Return every backend: kind, state, position, lag, age of the oldest sample that it lacks, and what it holds."""
+    return {"backends": [_backend(state) for state in archive.backend_states()]}
+
+
+@router.get("/ledger", responses={200: {"content": {"application/json": {"example": {"totals": [_TOTAL]}}}}})
+def get_ledger(
+    archive: TheArchive, element: Annotated[str | None, Parameter(description="counts of this element only")] = None
+) -> dict[str, Any]:
+    """Return how many samples ended in which column, by lane (a backend, or the intake), group and reason."""
+    totals = archive.totals()  # first: it takes in what the intake refused just now
+    if element is not None:
+        return {"totals": counts_of(archive.ledger, element)}
+    return {"totals": [total_to_row(total) for total in totals]}
+
+
+@router.get("/explain")
+def explain(archive: TheArchive, element: str, start: Start, end: End = "now") -> dict[str, Any]:
+    """Return what became of the samples of an element in an interval, in words and numbers."""
+    return archive.explain(element, interval_of(start, end)).to_dict()
+
+
+def _backend(state: BackendState) -> dict[str, Any]:
+    coverage = [
+        {**dataclasses.asdict(part), "first": format_time(part.first), "last": format_time(part.last)}
+        for part in state.coverage
+    ]
+    return {**state.to_row(), "coverage": coverage}

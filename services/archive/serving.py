@@ -1,0 +1,142 @@
+"""The life of ``forebay up``: open, serve, read the configuration again, drain, close."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+
+import uvicorn
+import uvloop
+
+from archiver.bootstrap import Archive
+from archiver.config import ServerSettings, Settings
+from archiver.model import ConfigurationError, ForebayError
+from services.archive.app import create_app
+from services.archive.sources import Sources
+
+_LOG = logging.getLogger(__name__)
+_BACKENDS_S = 10.0
+_DRAIN_S = 30
+_BACKLOG = 2048
+
+
+def serve(read: Callable[[], Settings]) -> None:
+    """Run an archive and its service until SIGTERM or SIGINT; then drain and return.
+
+    Prints ``ready <address>`` when it answers. SIGHUP reads the settings again.
+
+    Parameters
+    ----------
+    read : callable
+        Gives the settings, from file, environment and flags.
+
+    Raises
+    ------
+    ConfigurationError
+        Of the settings, or the address cannot be listened on.
+    DirectoryInUseError
+        Another process works on the data directory.
+    """
+    settings = read()
+    with Archive(settings) as archive, listen(settings.server) as listener:
+        archive.wait_ready(_BACKENDS_S)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(archive, listener, read))
+
+
+@contextlib.contextmanager
+def listen(settings: ServerSettings) -> Iterator[socket.socket]:
+    """Give a socket that is bound to the configured address.
+
+    Raises
+    ------
+    ConfigurationError
+        It is in use, or not of this machine.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as exc:
+            address = f"server.host = {settings.host!r}, server.port = {settings.port}"
+            raise ConfigurationError([f"{address}: {exc.strerror}; choose another with --port or --host"]) from exc
+        yield listener
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own signal handlers: they end the process by the signal, and we end it in order."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_start = started
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_start()
+
+    def stop(self) -> None:
+        """Stop in order when asked once, at once when asked again."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+async def _serve(archive: Archive, listener: socket.socket, read: Callable[[], Settings]) -> None:
+    url = _url(listener)
+
+    def announce() -> None:
+        archive.lock.announce({"url": url})
+        print(f"ready {url}", flush=True)  # noqa: T201 - what the caller waits for
+
+    config = uvicorn.Config(
+        create_app(archive, archive.settings.server),
+        access_log=False,
+        log_config=None,
+        lifespan="on",
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=_DRAIN_S,
+        server_header=False,
+    )
+    server = _Server(config, announce)
+    sources = Sources(archive)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    reloads: set[asyncio.Task[None]] = set()
+    loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(loop.create_task(_reload(archive, sources, read))))
+    await sources.use(archive.settings.sources)
+    try:
+        await server.serve([listener])
+    finally:
+        await sources.use(())
+        await asyncio.gather(*reloads)
+    if not server.started:
+        sys.exit(1)
+
+
+async def _reload(archive: Archive, sources: Sources, read: Callable[[], Settings]) -> None:
+    """Put the settings in force that are configured now; when something is wrong with them, keep the old ones."""
+    try:
+        settings = read()
+        changes = await asyncio.to_thread(archive.reload, settings)
+        changes += await sources.use(settings.sources)
+    except ForebayError as exc:
+        _LOG.error("the configuration was not read again: %s", exc)
+        return
+    _LOG.warning("the configuration was read again: %s", "; ".join(changes) or "nothing else than before")
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}"

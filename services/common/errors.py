@@ -1,0 +1,47 @@
+"""What can be wrong with a request itself; everything else that goes wrong is the archive's `ForebayError`.
+
+::
+
+    InvalidInputError
+    ├── BadParameterError       a parameter of the query string or the path
+    ├── TooLargeError           a body larger than the server takes
+    └── UnsupportedMediaError   a body in a format or encoding that nobody here reads
+    UnsupportedError
+    └── NotAcceptableError      none of the formats that the client accepts can be given
+"""
+
+from __future__ import annotations
+
+from archiver.model import InvalidInputError, UnsupportedError
+
+
+class BadParameterError(InvalidInputError):
+    """A parameter cannot be understood.
+
+    Parameters
+    ----------
+    parameter : str
+        Its name.
+    value : str
+        What was given.
+    fix : str
+        What is wrong with it and what to write instead.
+    """
+
+    def __init__(self, parameter: str, value: str, fix: str) -> None:
+        super().__init__(f"{parameter} = {value!r}: {fix}")
+        self.parameter = parameter
+        self.value = value
+        self.fix = fix
+
+
+class TooLargeError(InvalidInputError):
+    """The body is larger than the server takes; the message says how large it may be."""
+
+
+class UnsupportedMediaError(InvalidInputError):
+    """The body is in a format or encoding that is not read here; the message lists those that are."""
+
+
+class NotAcceptableError(UnsupportedError):
+    """The client accepts none of the formats that can be given; the message lists them."""
