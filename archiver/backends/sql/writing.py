@@ -83,6 +83,7 @@ class Writer:
         end = gone[-1].interval.end
         connection.execute(delete(tables.latest).where(tables.latest.c.source_time < end))
         connection.execute(delete(segment).where(segment.c.archive_group == group, segment.c.end_time <= end))
+        del self._segments[group]
         self._count(connection)
         return [
             Segment(group, extent.interval, extent.rows, size)

@@ -9,19 +9,9 @@ import pytest
 from archiver.backends.sql import SqlBackend, SqlOptions
 from archiver.model import ArchiveGroup
 from archiver.ports import BackendContext
-from archiver.testing.postgresql import PostgresqlServer, UnavailableError, running_server
 
 _PREFIXES = (f"t{number}_" for number in count())
 Open = Callable[..., SqlBackend]
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgresqlServer]:
-    try:
-        with running_server() as server:
-            yield server
-    except UnavailableError as exc:
-        pytest.skip(str(exc))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
