@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -25,7 +25,7 @@ class Answer:
 
     Parameters
     ----------
-    rows : iterator of SampleBatch or Buckets
+    rows : generator of SampleBatch or Buckets
     record : Record
         Filled by `rows`.
     elements : sequence of str
@@ -40,14 +40,15 @@ class Answer:
 
     def __init__(
         self,
-        rows: Iterator[Any],
+        rows: Generator[Any, None, None],
         record: Record,
         elements: Sequence[str],
         aggregates: Sequence[str] = (),
         probe: Callable[[], set[Kind]] = set,
         asked: dict[str, Any] | None = None,
     ) -> None:
-        self._rows = rows
+        self._source = rows
+        self._rows: Iterator[Any] = rows
         self._record = record
         self._elements = elements
         self._probe = probe
@@ -57,7 +58,11 @@ class Answer:
     @classmethod
     def of(cls, samples: SampleBatch) -> Answer:
         """Return samples at hand as an answer, to be written in a format."""
-        return cls(iter([samples]), Record(), samples.elements)
+        return cls((batch for batch in [samples]), Record(), samples.elements)
+
+    def close(self) -> None:
+        """Stop reading; an answer that is not consumed to its end is closed. More often than once is harmless."""
+        self._source.close()
 
     @property
     def parts(self) -> list[Part]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from archiver.query.ports import Readers
 from archiver.query.prefetch import Prefetched
 from archiver.query.reading import Record, last_values, read_step
 from archiver.query.request import Missing, Query
+from archiver.query.shape import kinds_in
 
 
 @dataclass(frozen=True)
@@ -94,26 +95,30 @@ class _Execution:
         query = self._query
         if query.aggregates and not set(query.aggregates) & set(KEEPING_KIND):
             return set()
-        return set(last_values(self._plan.steps, query.interval.end, query, self._readers, Record()).kinds)
+        return set(kinds_in(last_values(self._plan.steps, query.interval.end, query, self._readers, Record())))
 
-    def run(self, cursor: Cursor | None) -> Iterator[SampleBatch | Buckets]:
+    def run(self, cursor: Cursor | None) -> Generator[SampleBatch | Buckets, None, None]:
         """Yield the rows after the cursor, up to the limit, and complete the record."""
-        last: Cursor | None = None
-        remaining = self._query.limit
+        limit, given = self._query.limit, 0
+        reached = last = None
+        with closing(self._rows(cursor)) as batches:
+            for rows in batches:
+                if limit is None:
+                    yield rows
+                    continue
+                kept = rows.slice(0, limit - given)
+                given += kept.num_rows
+                if kept.num_rows:
+                    reached = self._place(kept)
+                    yield kept
+                if kept.num_rows < rows.num_rows:
+                    last = reached
+                    break
+        self._complete(cursor, last)
+
+    def _rows(self, cursor: Cursor | None) -> Generator[SampleBatch | Buckets, None, None]:
         for scope in self._scopes(cursor):
-            for rows in self._buckets(scope) if self._query.aggregates else self._samples(scope):
-                if remaining is not None and rows.num_rows > remaining:
-                    if remaining:
-                        kept = rows.slice(0, remaining)
-                        last = self._place(kept)
-                        yield kept
-                    self._complete(cursor, last)
-                    return
-                if remaining is not None:
-                    remaining -= rows.num_rows
-                    last = self._place(rows)
-                yield rows
-        self._complete(cursor, None)
+            yield from self._buckets(scope) if self._query.aggregates else self._samples(scope)
 
     def _place(self, rows: SampleBatch | Buckets) -> Cursor:
         """Return the cursor after the last row."""

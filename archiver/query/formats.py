@@ -11,6 +11,7 @@ metadata, in Arrow in that of a last, empty batch; both under ``forebay.outcome`
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +39,7 @@ _ROW_GROUP = 131_072
 
 
 def write(answer: Answer, format_name: str) -> Iterator[bytes]:
-    """Return an answer in a format of `MEDIA_TYPES`, piece by piece.
+    """Return an answer in a format of `MEDIA_TYPES`, piece by piece; it is closed with the iterator.
 
     Raises
     ------
@@ -54,7 +55,12 @@ def write(answer: Answer, format_name: str) -> Iterator[bytes]:
     }
     if format_name not in writers:
         raise InvalidInputError(f"no such format: {format_name!r}; there are {', '.join(writers)}")
-    return writers[format_name](answer)
+    return _closing(answer, writers[format_name])
+
+
+def _closing(answer: Answer, writer: Callable[[Answer], Iterator[bytes]]) -> Iterator[bytes]:
+    with contextlib.closing(answer):
+        yield from writer(answer)
 
 
 def csv(answer: Answer) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
 """Aggregates against an implementation that is slow and obvious, and whatever the batch boundaries."""
 
+import itertools
 import math
 import statistics
 
@@ -175,7 +176,7 @@ def test_query_aggregates_do_not_depend_on_batch_boundaries(case, cuts):
     interval = Interval(start, start + length)
     inside, carry = split(samples, interval)
     edges = [0, *sorted(cut for cut in set(cuts) if 0 < cut < inside.num_rows), inside.num_rows]
-    batches = [inside.slice(a, b - a) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+    batches = [inside.slice(a, b - a) for a, b in itertools.pairwise(edges) if b > a]
     grid = Grid(interval, bucket)
     whole = [inside] if inside.num_rows else []
     assert results(batches, carry, grid, now) == results(whole, carry, grid, now)
