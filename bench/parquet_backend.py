@@ -31,6 +31,10 @@ HOUR = 3600 * SECOND
 WRITE_ROWS = 1_000_000
 
 
+def line(title: str, value: float, text: str) -> None:
+    print(f"{title:40} {value:8.2f} {text}", flush=True)
+
+
 def median_ms(work: Callable[[], Any], rounds: int = 7) -> float:
     work()
     times = []
@@ -52,7 +56,9 @@ def raw_write(batches: list[SampleBatch], directory: Path) -> float:
     start = time.perf_counter()
     for number, batch in enumerate(batches):
         path = directory / f"raw{number}.parquet"
-        pq.write_table(pa.Table.from_batches([to_stored(batch.sorted())]), path, compression="zstd", compression_level=1)
+        pq.write_table(
+            pa.Table.from_batches([to_stored(batch.sorted())]), path, compression="zstd", compression_level=1
+        )
         with path.open("rb") as file:
             os.fsync(file.fileno())
     return time.perf_counter() - start
@@ -84,7 +90,7 @@ def report_size(title: str, backend: ParquetBackend) -> None:
     columns = column_bytes(backend)
     core = columns["source_time"] + columns.get("float", 0) + columns["status"]
     split = ", ".join(f"{name} {size:.2f}" for name, size in columns.items())
-    print(f"{title:46} {core:8.2f} B/sample (time + value + status); {split}")
+    line(title, core, f"B/sample (time + value + status); {split}")
 
 
 def queries(backend: ParquetBackend, elements: int, samples: int) -> None:
@@ -113,10 +119,10 @@ def queries(backend: ParquetBackend, elements: int, samples: int) -> None:
 
         assert ours() == theirs(), title
         a, b = median_ms(ours), median_ms(theirs)
-        print(f"{title:46} {a:8.1f} ms   DuckDB {b:8.1f} ms   ratio {a / b:5.2f}   {ours()} rows")
-    print(f"{'last of all elements':46} {median_ms(lambda: backend.last_before(names, MAX_TIME)):8.1f} ms")
+        line(title, a, f"ms   {a / b:.2f} of DuckDB ({b:.1f} ms), {ours()} rows")
+    line("last of all elements", median_ms(lambda: backend.last_before(names, MAX_TIME)), "ms")
     middle = START + samples * SECOND // 2
-    print(f"{'value of all elements at an instant':46} {median_ms(lambda: backend.last_before(names, middle)):8.1f} ms")
+    line("value of all elements at an instant", median_ms(lambda: backend.last_before(names, middle)), "ms")
 
 
 def commit_latency(directory: Path, commits: int = 1000) -> None:
@@ -133,16 +139,13 @@ def commit_latency(directory: Path, commits: int = 1000) -> None:
         backend.write({"all": shifted}, Position("bench", number))
         times.append((time.perf_counter() - start) * 1e3)
     early, late = statistics.median(times[5:25]), statistics.median(times[-40:])
-    worst = max(times)
-    print(
-        f"{'write of 10,000 rows: 10th, 1000th, slowest':46} {early:8.1f} ms {late:8.1f} ms {worst:8.1f} ms   ratio {late / early:.2f}"
-    )
+    line("write of 10,000 rows, 10th", early, "ms")
+    line("write of 10,000 rows, 1000th", late, f"ms   ratio {late / early:.2f}, slowest {max(times):.0f} ms")
     backend.close()
     start = time.perf_counter()
     backend.open()
-    print(
-        f"{'open after 1000 writes':46} {(time.perf_counter() - start) * 1e3:8.1f} ms, {len(backend._index.snapshot.entries)} files"
-    )
+    files = len(backend._index.snapshot.entries)
+    line("open after 1000 writes", (time.perf_counter() - start) * 1e3, f"ms   {files} files")
     backend.close()
 
 
@@ -157,13 +160,11 @@ def main() -> None:
             target.mkdir()
             raw, backend = raw_write(batches, target), opened(target)
             ours = backend_write(batches, backend)
-            print(
-                f"{title + ', write, M rows/s':46} {rows / ours / 1e6:8.2f}      pyarrow {rows / raw / 1e6:8.2f}      ratio {raw / ours:5.2f}"
-            )
+            line(f"{title}, write", rows / ours / 1e6, f"M rows/s   {raw / ours:.2f} of pyarrow")
             report_size(f"{title}, as written", backend)
             start = time.perf_counter()
             backend.compact()
-            print(f"{title + ', compacted, M rows/s':46} {rows / (time.perf_counter() - start) / 1e6:8.2f}")
+            line(f"{title}, compaction", rows / (time.perf_counter() - start) / 1e6, "M rows/s")
             report_size(f"{title}, compacted", backend)
             assert sum(b.num_rows for b in backend.read(element_names(elements), Interval(MIN_TIME, MAX_TIME))) == rows
             if data is peers_data:

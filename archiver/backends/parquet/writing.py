@@ -98,6 +98,8 @@ class FileWriter:
     def abandon(self) -> None:
         """Forget the file: it was not committed."""
         self._file.unlink(missing_ok=True)
+        if self._writer is not None:
+            self._writer.is_open = False  # else pyarrow writes a footer when the object goes, to a closed file
         if self._sink is not None:
             self._sink.close()
 
