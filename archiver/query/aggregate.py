@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -23,9 +23,12 @@ _PIECE = 65_536
 """Most buckets that are given at a time."""
 
 
+Before = Callable[[Sequence[str]], SampleBatch]
+
+
 def aggregate(
     batches: Iterator[SampleBatch],
-    carry: SampleBatch,
+    before: Before,
     elements: Sequence[str],
     grid: Grid,
     aggregates: Sequence[str],
@@ -39,8 +42,9 @@ def aggregate(
     ----------
     batches : iterator of SampleBatch
         In order of element, source time, sequence; all in the grid's interval.
-    carry : SampleBatch
-        The last sample before the interval, of each element that has one.
+    before : callable
+        Gives the last sample before the interval of each of some elements that has one. It is called for all of
+        them when a value is held by time, else just for those without a sample in the interval.
     elements : sequence of str
         Sorted.
     now : int
@@ -57,7 +61,7 @@ def aggregate(
             f"fewer elements or a shorter interval"
         )
     if grid.count and elements:
-        yield from _Aggregation(carry, elements, grid, aggregates, now).run(batches)
+        yield from _Aggregation(before, elements, grid, aggregates, now).run(batches)
 
 
 class _Aggregation:
@@ -67,7 +71,7 @@ class _Aggregation:
     """
 
     def __init__(
-        self, carry: SampleBatch, elements: Sequence[str], grid: Grid, aggregates: Sequence[str], now: int
+        self, before: Before, elements: Sequence[str], grid: Grid, aggregates: Sequence[str], now: int
     ) -> None:
         self._grid = grid
         self._elements = elements
@@ -75,17 +79,17 @@ class _Aggregation:
         self._aggregates = tuple(aggregates)
         self._weighted = bool({"time_weighted_mean", "integral"} & set(aggregates))
         self._until = max(min(grid.interval.end, now), grid.interval.start)
-        before = Samples(carry, self._codes(carry))
+        self._before = before
+        self._asked = np.zeros(len(elements), bool)
         self._seen = np.zeros(len(elements), bool)
-        self._seen[before.cells] = True
         self._held = np.zeros(len(elements), bool)
-        self._held[before.cells] = before.numeric
         self._number = np.zeros(len(elements))
-        self._number[before.cells] = before.number
         self._open: Partials | None = None
         self._next = 0
 
     def run(self, batches: Iterator[SampleBatch]) -> Iterator[Buckets]:
+        if self._weighted:
+            self._look_before(np.arange(len(self._elements)))
         pending: list[SampleBatch] = []
         rows = 0
         for batch in batches:
@@ -98,6 +102,16 @@ class _Aggregation:
         if rows:
             yield from self._fill(self._reduce(SampleBatch.concat(pending), final=True)[1])
         yield from self._give(self._grid.count * len(self._elements), None)
+
+    def _look_before(self, numbers: Int64s) -> None:
+        """Take what elements, by number, had before the interval."""
+        self._asked[numbers] = True
+        found = self._before([self._elements[number] for number in numbers.tolist()])
+        if found.num_rows:
+            last = Samples(found, self._codes(found))
+            self._seen[last.cells] = True
+            self._held[last.cells] = last.numeric
+            self._number[last.cells] = last.number
 
     def _codes(self, batch: SampleBatch) -> Int64s:
         """Return the number of each sample's element."""
@@ -162,6 +176,10 @@ class _Aggregation:
             owners = cells // self._grid.count
             present = self._seen[owners]
             if not present.all():
+                silent = np.unique(owners[~present & ~self._asked[owners]])
+                if len(silent):
+                    self._look_before(silent)
+                    present = self._seen[owners]
                 cells, owners = cells[present], owners[present]
             if len(cells):
                 yield self._buckets(cells, owners, partials)

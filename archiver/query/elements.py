@@ -37,7 +37,7 @@ def near(name: str, known: Sequence[str], count: int = 3) -> list[str]:
     Examples
     --------
     >>> near("Temp1", ["temp1", "Temp2", "Pressure"])
-    ['Temp2', 'temp1']
+    ['temp1', 'Temp2']
     """
     lower: dict[str, list[str]] = {}
     for candidate in known:

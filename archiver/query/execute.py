@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -144,7 +145,7 @@ class _Execution:
     def _samples(self, scope: _Scope) -> Iterator[SampleBatch]:
         query, before = self._query, []
         if query.before and scope.interval.start == query.interval.start:
-            before = [iter([self._before(scope)])]
+            before = [iter([self._before(scope, scope.elements)])]
         batches = self._read(scope, before)
         if scope.place is not None:
             place = scope.place
@@ -157,13 +158,14 @@ class _Execution:
     def _buckets(self, scope: _Scope) -> Iterator[Buckets]:
         grid = Grid(scope.interval, self._query.bucket_ns)
         batches = self._read(scope, [])
-        rows = aggregate(batches, self._before(scope), scope.elements, grid, self._query.aggregates, self._now)
+        before = functools.partial(self._before, scope)
+        rows = aggregate(batches, before, scope.elements, grid, self._query.aggregates, self._now)
         for buckets in rows:
             self._answered.update(buckets.element.dictionary.to_pylist())
             yield buckets
 
-    def _before(self, scope: _Scope) -> SampleBatch:
-        steps = _cut(self._plan.steps, scope.elements, self._query.interval)
+    def _before(self, scope: _Scope, elements: Sequence[str]) -> SampleBatch:
+        steps = _cut(self._plan.steps, elements, self._query.interval)
         return last_values(steps, scope.interval.start, self._query, self._readers, self.record)
 
     def _read(self, scope: _Scope, before: list[Iterator[SampleBatch]]) -> Iterator[SampleBatch]:
@@ -203,7 +205,7 @@ class _Execution:
             record.missing.append(nobody)
 
 
-def _cut(steps: Iterable[Step], elements: tuple[str, ...], interval: Interval) -> list[Step]:
+def _cut(steps: Iterable[Step], elements: Sequence[str], interval: Interval) -> list[Step]:
     """Return what of the steps concerns some elements and an interval."""
     wanted = set(elements)
     result = []

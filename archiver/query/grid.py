@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class Grid:
     interval: Interval
     bucket_ns: int
 
-    @property
+    @cached_property
     def count(self) -> int:
         """Number of buckets."""
         if self.interval.start == self.interval.end:

@@ -59,9 +59,11 @@ def _dates(days: Int64s) -> NDArray[np.uint8]:
 @lru_cache
 def _clock() -> NDArray[np.uint8]:
     """Return HH:MM:SS of each second of a day."""
-    seconds = np.arange(86_400).astype("datetime64[s]")
-    text: NDArray[np.uint8] = np.char.encode(np.datetime_as_string(seconds), "ascii").view(np.uint8).reshape(-1, 19)
-    return np.ascontiguousarray(text[:, 11:])
+    seconds = np.arange(86_400)
+    text = np.full((len(seconds), 8), ord(":"), np.uint8)
+    for column, numbers in ((0, seconds // 3600), (3, seconds // 60 % 60), (6, seconds % 60)):
+        text[:, column : column + 2] = _THREE[numbers, 1:]
+    return text
 
 
 def csv_names(element: pa.DictionaryArray) -> pa.Array:
@@ -172,7 +174,7 @@ def _base64(array: pa.Array) -> pa.Array:
 
 def _lists(array: pa.Array, kind: Kind) -> pa.Array:
     """Return lists as JSON arrays."""
-    items = _json(array.flatten(), kind.item).fill_null("null")
+    items = _json(array.flatten(), kind.item)
     lengths = pc.list_value_length(array).fill_null(0).to_numpy()
     offsets = np.append(0, np.cumsum(lengths)).astype(np.int32)
     text = _join("[", pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), items), ","), "]")

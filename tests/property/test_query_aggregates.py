@@ -110,8 +110,11 @@ def expected(samples, interval, bucket, now):
 
 
 def results(batches, carry, grid, now, names=AGGREGATES):
+    def before(names):
+        return carry.filter(carry.mask_elements(names))
+
     found = []
-    for buckets in aggregate(iter(batches), carry, ELEMENTS, grid, names, now):
+    for buckets in aggregate(iter(batches), before, ELEMENTS, grid, names, now):
         for row in range(buckets.num_rows):
             numbers = {name: column[row].as_py() for name, column in buckets.numbers.items()}
             for name, by_kind in buckets.typed.items():
