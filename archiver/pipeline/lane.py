@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from archiver.config import LaneSettings
-from archiver.model import ForebayError, Kind, PermanentError, SampleBatch, TransientError
-from archiver.model.time import now
+from archiver.model import ForebayError, Interval, Kind, PermanentError, SampleBatch, TransientError
+from archiver.model.time import DAY_NS, MAX_TIME, now
 from archiver.pipeline.dead_letters import DeadLetters
 from archiver.pipeline.ledger import Ledger, Outcome, account, join
 from archiver.pipeline.processing import LaneState, process
@@ -203,24 +203,49 @@ class Lane:
                 "lane %s: the journal has nothing between the backend's offset %d and %d: fill it with `forebay copy`"
             )
             _LOG.error(text, backend.name, position, first)
-        state = LaneState.initial(self.router)
-        if state.smoothers:
-            saved = tools.snapshots.load(f"lane/{backend.name}", stream)
-            offset = 0
-            if saved is not None and saved[0] <= position:
-                offset, state = saved[0], LaneState.load(self.router, saved[1])
-            self._snapshot_offset = offset
-            while entries := [e for e in tools.journal.read(offset, 1_000_000) if e.offset <= position]:
-                state = process(entries, self.router, state).state
-                offset = entries[-1].offset
+        state = self._state_at(position)
         self._publish(position, state)
+
+    def _state_at(self, position: int) -> LaneState:
+        """Return the smoothing state at the backend's position: a snapshot, and what came after it once more."""
+        tools, state, offset = self._tools, LaneState.initial(self.router), 0
+        saved = tools.snapshots.load(f"lane/{self.backend.name}", tools.journal.stream)
+        if saved is not None and saved[0] <= position:
+            offset = saved[0]
+            state, released = LaneState.load(self.router, saved[1])
+            if released:
+                self._release(released, offset)
+        self._snapshot_offset = offset
+        while state.smoothers and (entries := tools.journal.read(offset, 1_000_000)):
+            entries = [entry for entry in entries if entry.offset <= position]
+            if not entries:
+                break
+            state = process(entries, self.router, state).state
+            offset = entries[-1].offset
+        return state
+
+    def _release(self, held: Mapping[str, SampleBatch], offset: int) -> None:
+        """Store what groups held that were reconfigured or removed meanwhile."""
+        stream = f"{self._tools.journal.stream}/released"
+
+        def record(receipt: WriteReceipt) -> None:
+            self._tools.ledger.record(self.backend.name, stream, offset, join(_stored(held, receipt)))
+
+        self.backend.write(held, None, record)
+
+    def _archived_around(self, group: str, late: SampleBatch) -> SampleBatch:
+        """Return what the backend holds around late samples: the one before each, and a day beyond the last."""
+        names, first = late.present(), int(late.source_time.min())
+        interval = Interval(first, min(int(late.source_time.max()) + DAY_NS, MAX_TIME))
+        before = self.backend.last_before(names, first, groups=[group])
+        return SampleBatch.concat([before, *self.backend.read(names, interval, groups=[group])])
 
     def _cycle(self) -> None:
         entries = self._gather()
         if not entries:
             return
         assert self._committed is not None
-        processed = process(entries, self.router, self._committed[1])
+        processed = process(entries, self.router, self._committed[1], archived_around=self._archived_around)
         self._deliver(dict(processed.parts), list(processed.smoothed), entries[-1].offset)
         self._publish(entries[-1].offset, processed.state)
         if self._retries or self._last_error:

@@ -7,17 +7,18 @@ and a query that looks beyond the backend's position all start from the state th
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from archiver.model import SampleBatch, SmoothingKind
+from archiver.model import SampleBatch, Smoothing, SmoothingKind
 from archiver.pipeline.ledger import Outcome, account
 from archiver.pipeline.routing import Router
 from archiver.ports import JournalEntry
-from archiver.smoothing import RULES, Smoother
+from archiver.smoothing import RULES, Smoother, judge_late
 
 
 @dataclass(frozen=True)
@@ -63,24 +64,41 @@ class LaneState:
         return len(header).to_bytes(4, "little") + header + b"".join(parts.values())
 
     @classmethod
-    def load(cls, router: Router, state: bytes) -> LaneState:
-        """Return the state that `dump` was given; a group that was not in there starts anew."""
+    def load(cls, router: Router, state: bytes) -> tuple[LaneState, dict[str, SampleBatch]]:
+        """Return the state that `dump` was given, and what groups held that do not smooth any more, by group.
+
+        A group that was not in there starts anew. What is returned apart has to be stored: nobody else holds it.
+        """
         size = int.from_bytes(state[:4], "little")
         offset, smoothers = 4 + size, dict(cls.initial(router).smoothers)
+        released: dict[str, SampleBatch] = {}
         for name, length in json.loads(state[4:offset]).items():
-            if name in smoothers:
-                smoothers[name] = Smoother.load(router.groups[name].smoothing, state[offset : offset + length])
+            part = state[offset : offset + length]
             offset += length
-        return cls(smoothers)
+            if name in smoothers:
+                smoothers[name] = Smoother.load(router.groups[name].smoothing, part)
+            elif (held := Smoother.load(Smoothing(), part).held()).num_rows:
+                released[name] = held
+        return cls(smoothers), released
+
+
+ArchivedAround = Callable[[str, SampleBatch], SampleBatch]
+"""Gives, for a group and late samples of it, what is archived around them."""
 
 
 def process(
-    entries: Sequence[JournalEntry], router: Router, state: LaneState, elements: Collection[str] | None = None
+    entries: Sequence[JournalEntry],
+    router: Router,
+    state: LaneState,
+    elements: Collection[str] | None = None,
+    archived_around: ArchivedAround | None = None,
 ) -> Processed:
     """Return what a run of journal entries comes to.
 
     Parameters
     ----------
+    archived_around : callable, optional
+        Asks the backend, to judge samples that come late to a smoothed group; without it they are stored.
     elements : collection of str, optional
         Only these, for a preview; the resulting state then is of these alone.
     """
@@ -95,12 +113,23 @@ def process(
         if name not in parts:
             continue
         result = after.apply(parts[name])
+        smoothed += _discarded(name, result.discarded, result.rule)
         parts[name] = result.stored
-        for rule in np.unique(result.rule).tolist():
-            rows = result.rule == rule
-            smoothed.append(account(result.discarded, Outcome.SMOOTHED, group=name, reason=RULES[rule], where=rows))
+        if archived_around is not None and result.late.any():
+            late, kept = result.stored.filter(result.late), result.stored.filter(~result.late)
+            archived = SampleBatch.concat([archived_around(name, late), kept, after.held()])
+            discard, rule = judge_late(after.smoothing, late, archived)
+            smoothed += _discarded(name, late.filter(discard), rule[discard])
+            parts[name] = SampleBatch.concat([kept, late.filter(~discard)])
     filled = {name: batch for name, batch in parts.items() if batch.num_rows}
     return Processed(filled, smoothed, LaneState(smoothers))
+
+
+def _discarded(group: str, batch: SampleBatch, rule: NDArray[np.uint8]) -> list[pa.Table]:
+    return [
+        account(batch, Outcome.SMOOTHED, group=group, reason=RULES[index], where=rule == index)
+        for index in np.unique(rule).tolist()
+    ]
 
 
 def _only(batch: SampleBatch, elements: Collection[str]) -> SampleBatch:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-STORED, HELD = 0, 255
+STORED, LATE, HELD = 0, 254, 255
 """Fates of a sample; all others are one more than an index of the rules' names."""
 DISTANCE, WHOLE_DISTANCE, EQUALITY, NEVER = 0, 1, 2, 3
 """How values of one category are compared: as floats, as integers, as equal or not; or they are never close."""
@@ -93,13 +93,14 @@ def step(rows: Rows, rule: Rule, archived: Reference, fate: Any) -> None:
     archived : Reference
         Advanced.
     fate : array of uint8
-        Set for each row that is discarded; all `STORED` before.
+        Set for each row that is discarded or late; all `STORED` before.
     """
     for i in range(len(rows.slot)):
         s = rows.slot[i]
         time = rows.time[i]
         repeated = time == archived.seen_time[s]
         if time < archived.seen_time[s] or (repeated and rows.sequence[i] <= archived.seen_sequence[s]):
+            fate[i] = LATE
             continue
         archived.seen_time[s] = time
         archived.seen_sequence[s] = rows.sequence[i]
@@ -145,6 +146,7 @@ def door(rows: Rows, rule: Rule, archived: Reference, held: Held, fate: Any) -> 
         time = rows.time[i]
         repeated = time == archived.seen_time[s]
         if time < archived.seen_time[s] or (repeated and rows.sequence[i] <= archived.seen_sequence[s]):
+            fate[i] = LATE
             continue
         archived.seen_time[s] = time
         archived.seen_sequence[s] = rows.sequence[i]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from archiver.model import SampleBatch, Smoothing, SmoothingKind
 from archiver.smoothing.compiling import run
 from archiver.smoothing.content import rows_of
-from archiver.smoothing.kernels import HELD, NOT_HELD, STORED, Rows, door, step
+from archiver.smoothing.kernels import HELD, LATE, NOT_HELD, STORED, Rows, door, step
 from archiver.smoothing.rules import rule_of
 from archiver.smoothing.state import Slots, State, pick, put
 
@@ -31,11 +31,14 @@ class Smoothed:
         Not to be written; may begin with samples of earlier batches as well.
     rule : ndarray of uint8, shape (discarded.num_rows,)
         Which rule discarded each, an index into `RULES`.
+    late : ndarray of bool, shape (stored.num_rows,)
+        Which of the stored came after a newer sample of their element, and were not judged (see `judge_late`).
     """
 
     stored: SampleBatch
     discarded: SampleBatch
     rule: NDArray[np.uint8]
+    late: NDArray[np.bool_]
 
 
 class Smoother:
@@ -70,14 +73,14 @@ class Smoother:
         """
         released = self._release()
         if self.smoothing.kind is SmoothingKind.NONE or not batch.num_rows:
-            return Smoothed(SampleBatch.concat([released, batch]), SampleBatch.empty(), _NO_RULES)
+            return _all_stored(SampleBatch.concat([released, batch]))
         slot, slots = self._slots_of(batch)
         rows = rows_of(batch, slot)
         if self.smoothing.kind is SmoothingKind.SWINGING_DOOR:
             result = self._swing(batch, rows, slots)
         else:
             result = _split(batch, self._step(rows, slots))
-        return _joined(Smoothed(released, SampleBatch.empty(), _NO_RULES), result) if released.num_rows else result
+        return _joined(_all_stored(released), result) if released.num_rows else result
 
     def held(self) -> SampleBatch:
         """Return the samples that are neither stored nor discarded yet, as they would be stored now."""
@@ -184,13 +187,16 @@ def _label(smoothing: Smoothing) -> bytes:
     return repr(smoothing).encode()
 
 
+def _all_stored(batch: SampleBatch) -> Smoothed:
+    return Smoothed(batch, SampleBatch.empty(), _NO_RULES, np.zeros(batch.num_rows, bool))
+
+
 def _split(batch: SampleBatch, fate: NDArray[np.uint8]) -> Smoothed:
     """Return the samples by their fate; what is held is in neither."""
-    stored = fate == STORED
-    if stored.all():
-        return Smoothed(batch, SampleBatch.empty(), _NO_RULES)
+    late = fate == LATE
+    stored = (fate == STORED) | late
     discarded = ~stored & (fate != HELD)
-    return Smoothed(batch.filter(stored), batch.filter(discarded), fate[discarded] - np.uint8(1))
+    return Smoothed(batch.filter(stored), batch.filter(discarded), fate[discarded] - np.uint8(1), late[stored])
 
 
 def _joined(first: Smoothed, second: Smoothed) -> Smoothed:
@@ -198,4 +204,5 @@ def _joined(first: Smoothed, second: Smoothed) -> Smoothed:
         SampleBatch.concat([first.stored, second.stored]),
         SampleBatch.concat([first.discarded, second.discarded]),
         np.concatenate([first.rule, second.rule]),
+        np.concatenate([first.late, second.late]),
     )

@@ -271,3 +271,29 @@ def test_the_position_is_the_backends_and_not_the_lanes(bench: Bench):
     bench.append("P1", 2.0)
     assert bench.start().flush(10)
     assert bench.stored("P1") == [2.0]
+
+
+def test_a_resend_to_a_smoothed_group_is_smoothed_again(bench: Bench):
+    bench.append("S1", 5.0, 5.4, 6.5, 6.6, at=100)
+    assert bench.start().flush(10)
+    bench.append("S1", 5.0, 5.4, 6.5, 6.6, at=100)
+    assert bench.lane is not None
+    assert bench.lane.flush(10)
+    assert bench.stored("S1") == [5.0, 6.5]
+    assert bench.totals() == {
+        "smooth/stored": 2,
+        "smooth/smoothed:value": 4,
+        "smooth/duplicate:already stored": 2,
+    }
+
+
+def test_what_a_door_held_is_stored_when_its_group_is_gone(bench: Bench):
+    bench.append("D1", 0.0, 1.0, 2.0)
+    assert bench.start().flush(10)
+    assert bench.lane is not None
+    bench.lane.stop()
+    bench.router = Router({"plain": PLAIN})
+    bench.append("P1", 1.0)
+    assert bench.start().flush(10)
+    assert bench.stored("D1") == [0.0, 2.0]
+    assert bench.totals()["door/stored"] == 2
