@@ -165,12 +165,12 @@ class ParquetBackend:
                 if stored is not None and position.offset <= stored:
                     return WriteReceipt(Position(position.stream, stored), repeated=True)
             self._merge_small()
-            known = {group: self._known(group, batch) for group, batch in parts.items()}
+            fresh = {group: self._fresh(group, batch) for group, batch in parts.items()}
             written: list[WrittenFile] = []
             try:
-                for group, batch in parts.items():
-                    self._write_files(group, batch.filter(~known[group]).sorted(), written)
-                receipt = WriteReceipt(position, known)
+                for group, (_, ordered) in fresh.items():
+                    self._write_files(group, ordered, written)
+                receipt = WriteReceipt(position, {group: known for group, (known, _) in fresh.items()})
                 if before_commit is not None:
                     before_commit(receipt)
                 if written or position is not None:
@@ -181,12 +181,17 @@ class ParquetBackend:
             self._index.change(written)
             return receipt
 
-    def _known(self, group: str, batch: SampleBatch) -> Mask:
-        """Return which samples are stored in the group already, or were there before in the batch itself."""
+    def _fresh(self, group: str, batch: SampleBatch) -> tuple[Mask, SampleBatch]:
+        """Return which samples are known already, per sample as given, and the others, sorted."""
         late = self._index.watermarks.get(group, Watermarks()).at_or_below(batch)
-        if not late.any():
-            return duplicates(batch, SampleBatch.empty())
-        return duplicates(batch, self._reader.stored_versions(batch.filter(late), group))
+        stored = SampleBatch.empty()
+        if late.any():
+            stored = self._reader.stored_versions(batch.filter(late), group)
+        ordered = batch.sorted()  # what is sorted is compared fast, and mostly there is nothing to be found
+        if not duplicates(ordered, stored).any():
+            return np.zeros(batch.num_rows, bool), ordered
+        known = duplicates(batch, stored)
+        return known, batch.filter(~known).sorted()
 
     def _write_files(self, group: str, batch: SampleBatch, written: list[WrittenFile]) -> None:
         if not batch.num_rows:

@@ -17,6 +17,7 @@ from archiver.model import Interval, SampleBatch
 
 _OPTIONAL = ("sequence", "status")
 """Columns that are mostly one value: where a file's statistics say so, they are not read."""
+_MOST_SLICES = 10_000
 
 
 class DataFiles:
@@ -61,10 +62,12 @@ class DataFiles:
             file = pq.ParquetFile(source, metadata=metadata)
             table = file.read_row_groups(groups.tolist(), columns=columns, use_threads=len(rows) > 1 or len(groups) > 1)
         sizes = np.array([metadata.row_group(g).num_rows for g in groups.tolist()], np.int64)
-        starts = (np.cumsum(sizes) - sizes)[position] + pieces.offset
-        counts = pieces.count
+        bases = np.cumsum(sizes) - sizes
+        offsets, counts = pieces.offset, pieces.count
         if interval is not None:
-            starts, counts = _narrowed(table, pieces, starts, interval)
+            times = _by_group(table.column("source_time"), bases)
+            offsets, counts = _narrowed(times, position, pieces, interval)
+        starts = bases[position] + offsets
         chosen = _gather(table, starts, counts)
         for name, value in same.items():
             chosen = chosen.append_column(name, _constant(name, value, chosen.num_rows))
@@ -100,35 +103,36 @@ def _constant(name: str, value: int, count: int) -> pa.Array:
     return pa.array(np.full(count, value, np.int32 if name == "sequence" else np.int64))
 
 
-def _narrowed(table: pa.Table, pieces: Pieces, starts: Ints, interval: Interval) -> tuple[Ints, Ints]:
-    """Return start and number of rows of each piece within the interval; times ascend in a piece."""
-    starts, counts = starts.copy(), pieces.count.copy()
-    partial = np.flatnonzero((pieces.first < interval.start) | (pieces.last >= interval.end))
-    if len(partial):
-        times = table.column("source_time").to_numpy()
-        edges = np.array([interval.start, interval.end])
-        for index in partial.tolist():
-            start = starts[index]
-            low, high = np.searchsorted(times[start : start + counts[index]], edges)
-            starts[index], counts[index] = start + low, high - low
-    return starts, counts
+def _by_group(column: pa.ChunkedArray, bases: Ints) -> list[Ints]:
+    """Return a column as an array per row group; without a copy, as pyarrow reads a chunk per row group."""
+    if column.num_chunks == len(bases):
+        return [chunk.to_numpy() for chunk in column.chunks]
+    return np.split(column.to_numpy(), bases[1:])
+
+
+def _narrowed(times: list[Ints], position: Ints, pieces: Pieces, interval: Interval) -> tuple[Ints, Ints]:
+    """Return offset and number of rows of each piece within the interval; times ascend in a piece."""
+    offsets, counts = pieces.offset.copy(), pieces.count.copy()
+    edges = np.array([interval.start, interval.end])
+    for index in np.flatnonzero((pieces.first < interval.start) | (pieces.last >= interval.end)).tolist():
+        start = offsets[index]
+        low, high = np.searchsorted(times[position[index]][start : start + counts[index]], edges)
+        offsets[index], counts[index] = start + low, high - low
+    return offsets, counts
 
 
 def _gather(table: pa.Table, starts: Ints, counts: Ints) -> pa.Table:
     """Return some runs of rows, one after the other."""
     kept = counts > 0
-    starts, counts = starts[kept], counts[kept]
-    ends = starts + counts
+    starts, ends = starts[kept], (starts + counts)[kept]
+    if not len(starts):
+        return table.slice(0, 0)
     breaks = np.flatnonzero(starts[1:] != ends[:-1]) + 1  # runs that touch are one
-    first, last = (
-        starts[np.append(0, breaks)] if len(starts) else starts,
-        ends[np.append(breaks - 1, -1)] if len(ends) else ends,
-    )
-    if len(first) <= 1:
-        return table.slice(int(first[0]), int(last[0] - first[0])) if len(first) else table.slice(0, 0)
-    if len(first) > 10_000:
+    first, last = starts[np.append(0, breaks)], ends[np.append(breaks - 1, -1)]
+    if len(first) > _MOST_SLICES:
         return table.take(pa.array(ranges(first, last - first)))
-    columns = [column.combine_chunks() for column in table.columns]
     spans = list(zip(first.tolist(), (last - first).tolist(), strict=True))
-    arrays = [pa.concat_arrays([column.slice(*span) for span in spans]) for column in columns]
-    return pa.table(arrays, names=table.column_names)
+    columns = [[chunk for span in spans for chunk in column.slice(*span).chunks] for column in table.columns]
+    return pa.table(
+        [pa.concat_arrays(chunks) if len(chunks) > 1 else chunks[0] for chunks in columns], table.column_names
+    )
