@@ -72,7 +72,7 @@ class Answer:
     @property
     def missing(self) -> list[Missing]:
         """What is missing, or was taken from elsewhere after an outage, and why."""
-        return list(self._record.missing)
+        return list(dict.fromkeys(self._record.missing))
 
     @property
     def cursor(self) -> str | None:

@@ -1,4 +1,7 @@
-"""Names, globs and near misses."""
+"""Names, globs and near misses; and the page that tells of queries."""
+
+import doctest
+from pathlib import Path
 
 from archiver.query import expand, near
 
@@ -13,3 +16,10 @@ def test_near_finds_other_case_and_typing_errors():
     assert near("temperatur", ["Pressure", "temperature"]) == ["temperature"]
     assert near("TIC101", ["tic101", "Flow"]) == ["tic101"]
     assert near("q", ["Pressure"]) == []
+
+
+def test_the_example_of_the_reference_runs():
+    page = Path(__file__).parents[3] / "docs/reference/query.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert tried > 5
+    assert failed == 0

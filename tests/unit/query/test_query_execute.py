@@ -124,6 +124,14 @@ def test_the_next_backend_answers_after_an_outage_and_the_answer_says_so(batch):
     assert [(part.backend, part.rows) for part in answer.parts if part.rows] == [("warm", 3)]
 
 
+def test_an_outage_is_told_once_though_it_is_met_twice(batch):
+    groups = {"all": ArchiveGroup("all", ("*",), ("dead", "warm"))}
+    query = Query(("a",), Interval(0, 40), aggregates=("integral",))
+    answer = execute(query, {"dead": Dead(), "warm": memory(batch)}, groups)
+    assert answer.table().num_rows == 1
+    assert [missing.backend for missing in answer.missing] == ["dead"]
+
+
 def test_an_answer_without_any_backend_is_an_error(batch):
     groups = {"all": ArchiveGroup("all", ("*",), ("dead",))}
     for how in ({"backend": "dead"}, {"aggregates": ("mean",)}):
