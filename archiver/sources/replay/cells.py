@@ -16,6 +16,7 @@ Rows = NDArray[np.int64]
 _NO_ROWS = np.empty(0, np.int64)
 _EXACT = 2**53
 _HEAD = 1000
+_WHOLE = r"^[+-]?\d+$"
 _BOOLEAN = "^(?i:true|false)$"
 
 
@@ -47,8 +48,8 @@ class ValueColumn:
     ----------
     name : str
     kind : Kind or None
-        None finds it out from the type (Parquet), or from the first cells (text: numbers are float, as a column
-        that begins with whole numbers need not go on so).
+        None finds it out from the type (Parquet), or from the first cells. In text, numbers are float, as a column
+        that begins with whole numbers need not go on so; whole numbers beyond what a float holds are int.
     decimal : str
         Decimal point of text.
     missing : sequence of str
@@ -92,8 +93,12 @@ class ValueColumn:
         head = cells.slice(0, _HEAD)
         if pc.all(pc.match_substring_regex(head, _BOOLEAN)).as_py():
             return Kind.BOOL
-        _, bad = convert_rows(head, lambda part: self._cast(part, Kind.FLOAT))
-        return Kind.FLOAT if 2 * len(bad) < len(head) else Kind.TEXT
+        numbers = self._numbers(head)
+        values, bad = convert_rows(numbers, lambda part: part.cast(pa.float64()))
+        if 2 * len(bad) >= len(head):
+            return Kind.TEXT
+        whole = pc.all(pc.match_substring_regex(numbers, _WHOLE)).as_py()
+        return Kind.INT if whole and pc.any(pc.greater(pc.abs(values), _EXACT)).as_py() else Kind.FLOAT
 
     def _cast(self, cells: pa.Array, kind: Kind) -> pa.Array:
         if kind is Kind.TEXT:
@@ -104,7 +109,7 @@ class ValueColumn:
             ):
                 raise pa.ArrowInvalid("not true or false")
             return cells.cast(pa.bool_())
-        numbers = pc.replace_substring(cells, ",", ".") if self._decimal == "," else cells
+        numbers = self._numbers(cells)
         if kind is not Kind.FLOAT:
             return pc.replace_substring_regex(numbers, r"^\+", "").cast(kind.arrow_type)
         values = numbers.cast(pa.float64())
@@ -112,6 +117,9 @@ class ValueColumn:
         if pc.any(large).as_py():
             _check_exact(numbers.filter(large), values.filter(large))
         return values
+
+    def _numbers(self, cells: pa.Array) -> pa.Array:
+        return pc.replace_substring(cells, ",", ".") if self._decimal == "," else cells
 
     def _without_missing(self, values: pa.Array) -> pa.Array:
         if not len(self._missing) or not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):

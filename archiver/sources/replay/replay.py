@@ -12,9 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from archiver.model import InvalidInputError, Kind, SampleBatch, parse_time
-from archiver.model.kind import kind_of
-from archiver.sources.replay.cells import ValueColumn, is_text
+from archiver.model import InvalidInputError, Kind, SampleBatch
+from archiver.sources.replay.cells import ValueColumn
 from archiver.sources.replay.options import COLUMN, KINDS, PLACEHOLDER, ReplayOptions
 from archiver.sources.replay.parquet import ParquetRows
 from archiver.sources.replay.text import TextRows
@@ -74,6 +73,11 @@ class Replay:
         names = options.value or tuple(name for name in columns if name not in used)
         if not names:
             raise InvalidInputError(f"{options.file} has no value column; it has: {', '.join(columns)}")
+        if len(names) > 1 and COLUMN not in PLACEHOLDER.findall(options.element):
+            raise InvalidInputError(
+                f"element {options.element!r} would be the name of {len(names)} columns; "
+                "name one value column, or put {column} into the name"
+            )
         self._values = [ValueColumn(name, kind, options.decimal, options.missing) for name in names]
         self._time = TimeColumn(options)
 
@@ -153,35 +157,3 @@ def _all_null(rows: pa.RecordBatch) -> Flags:
     for column in rows.columns:
         result &= column.is_null().to_numpy(zero_copy_only=False)
     return result
-
-
-def long_table(table: pa.Table) -> SampleBatch:
-    """Return the samples of a table with columns element, source_time, value and, if it has one, status.
-
-    This is what queries and dead letters give as CSV. Times are ISO-8601 with zone, Arrow timestamps or int64 ns.
-
-    Raises
-    ------
-    InvalidInputError
-        A column is missing, or a cell cannot be read.
-    """
-    missing = [name for name in ("element", "source_time", "value") if name not in table.column_names]
-    if missing:
-        raise InvalidInputError(f"no column {', '.join(missing)}; there are: {', '.join(table.column_names)}")
-    columns = {name: _chunk(table.column(name)) for name in table.column_names}
-    times, values = columns["source_time"], columns["value"]
-    if is_text(times):
-        times = pa.array([parse_time(text) for text in times.to_pylist()], pa.int64())
-    elif pa.types.is_timestamp(times.type):
-        times = times.cast(pa.timestamp("ns", times.type.tz)).cast(pa.int64())
-    kind = kind_of(values.type)
-    return SampleBatch.from_columns(
-        columns["element"].cast(pa.utf8()),
-        times,
-        {} if kind is Kind.NONE else {kind: values},
-        status=columns["status"].cast(pa.uint64()) if "status" in columns else 0,
-    )
-
-
-def _chunk(column: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)

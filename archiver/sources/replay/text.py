@@ -6,7 +6,8 @@ import csv
 import gzip
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Any
 
 import pyarrow as pa
@@ -92,10 +93,10 @@ class TextRows:
 
     def __init__(self, options: ReplayOptions) -> None:
         self._options = options
+        self._position: Callable[[], int] = lambda: 0
         try:
-            self._file = options.file.open("rb")
             self.total = options.file.stat().st_size
-            with self._stream(options.file.open("rb")) as stream:
+            with options.file.open("rb") as file, self._unpacked(file) as stream:
                 sample = stream.read(_SAMPLE).decode(options.encoding, "replace").removeprefix("\ufeff")
         except OSError as exc:
             raise InvalidInputError(f"{options.file} cannot be read: {exc.strerror or exc}") from exc
@@ -111,7 +112,7 @@ class TextRows:
     @property
     def done(self) -> int:
         """Bytes of the file that were read."""
-        return min(self._file.tell(), self.total)
+        return min(self._position(), self.total)
 
     def line_of(self, row: int) -> int:
         """Return the line of a row, counted from 0 over the whole file."""
@@ -124,43 +125,45 @@ class TextRows:
 
     def read(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         """Yield these columns as strings, null where a cell is empty or a missing-value marker."""
-        whitespace = self._delimiter == WHITESPACE
-        stream: Any = self._stream(self._file)
-        if whitespace:
-            stream = io.BufferedReader(_Squeezed(stream), _BLOCK)
-        try:
-            reader = pa.csv.open_csv(
-                stream,
-                read_options=pa.csv.ReadOptions(
-                    use_threads=False,
-                    block_size=_BLOCK,
-                    column_names=self.columns,
-                    skip_rows=self._first_line - 1,
-                    encoding=self._options.encoding,
-                ),
-                parse_options=pa.csv.ParseOptions(
-                    delimiter="\t" if whitespace else self._delimiter,
-                    ignore_empty_lines=False,
-                    invalid_row_handler=self._set_aside,
-                ),
-                convert_options=pa.csv.ConvertOptions(
-                    column_types=dict.fromkeys(columns, pa.utf8()),
-                    include_columns=columns,
-                    null_values=["", *self._options.missing],
-                    strings_can_be_null=True,
-                    quoted_strings_can_be_null=False,
-                ),
-            )
-            yield from reader
-        except (pa.ArrowInvalid, UnicodeDecodeError) as exc:
-            raise InvalidInputError(
-                f"{self._options.file} cannot be read: {exc}; check delimiter and encoding"
-            ) from exc
-        finally:
-            self._file.close()
+        with self._options.file.open("rb") as file, self._unpacked(file) as stream:
+            self._position = file.tell
+            try:
+                yield from self._reader(stream, columns)
+            except (pa.ArrowInvalid, UnicodeDecodeError) as exc:
+                raise InvalidInputError(
+                    f"{self._options.file} cannot be read: {exc}; check delimiter and encoding"
+                ) from exc
+            finally:
+                self._position = lambda: self.total
 
-    def _stream(self, file: IO[bytes]) -> IO[bytes]:
-        return gzip.GzipFile(fileobj=file) if self._options.file.suffix == ".gz" else file  # type: ignore[return-value]
+    def _reader(self, stream: IO[bytes], columns: list[str]) -> Any:
+        whitespace = self._delimiter == WHITESPACE
+        return pa.csv.open_csv(
+            io.BufferedReader(_Squeezed(stream), _BLOCK) if whitespace else stream,
+            read_options=pa.csv.ReadOptions(
+                use_threads=False,
+                block_size=_BLOCK,
+                column_names=self.columns,
+                skip_rows=self._first_line - 1,
+                encoding=self._options.encoding,
+            ),
+            parse_options=pa.csv.ParseOptions(
+                delimiter="\t" if whitespace else self._delimiter,
+                ignore_empty_lines=False,
+                invalid_row_handler=self._set_aside,
+            ),
+            convert_options=pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(columns, pa.utf8()),
+                include_columns=columns,
+                null_values=["", *self._options.missing],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+
+    def _unpacked(self, file: IO[bytes]) -> AbstractContextManager[IO[bytes]]:
+        packed = self._options.file.suffix == ".gz"
+        return gzip.GzipFile(fileobj=file) if packed else nullcontext(file)  # type: ignore[return-value]
 
     def _split(self, header: str) -> list[str]:
         names = (

@@ -63,7 +63,10 @@ class TimeColumn:
             zone = getattr(cells.type, "tz", None)
             return self._localised(cells.cast(pa.timestamp("ns", zone)))
         if pa.types.is_floating(cells.type):
-            return self._from_numbers(cells.cast(pa.decimal128(38, _NANO_DIGITS), safe=False).cast(pa.utf8()))
+            whole = pc.floor(cells.cast(pa.float64()))
+            below = pc.round(pc.multiply(pc.subtract(cells, whole), self._options.unit_ns)).cast(pa.int64())
+            total = pc.multiply_checked(whole.cast(pa.int64()), self._options.unit_ns)
+            return pc.add_checked(pc.add_checked(total, below), self._start)
         unit = self._options.unit_ns if self._options.time_unit is not None else 1
         return pc.add_checked(pc.multiply_checked(cells.cast(pa.int64()), unit), self._start)
 
