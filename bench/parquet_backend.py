@@ -35,14 +35,15 @@ def line(title: str, value: float, text: str) -> None:
     print(f"{title:40} {value:8.2f} {text}", flush=True)
 
 
-def median_ms(work: Callable[[], Any], rounds: int = 7) -> float:
-    work()
-    times = []
+def medians_ms(*works: Callable[[], Any], rounds: int = 9) -> list[float]:
+    """Return the median time of each, ms; taken in turns, so that a busy machine is as busy for all."""
+    times: list[list[float]] = [[] for _ in works]
     for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e3
+        for work, taken in zip(works, times, strict=True):
+            start = time.perf_counter()
+            work()
+            taken.append((time.perf_counter() - start) * 1e3)
+    return [statistics.median(taken) for taken in times]
 
 
 def opened(directory: Path) -> ParquetBackend:
@@ -118,35 +119,47 @@ def queries(backend: ParquetBackend, elements: int, samples: int) -> None:
             return connection.sql(sql).to_arrow_table().num_rows
 
         assert ours() == theirs(), title
-        a, b = median_ms(ours), median_ms(theirs)
+        a, b = medians_ms(ours, theirs)
         line(title, a, f"ms   {a / b:.2f} of DuckDB ({b:.1f} ms), {ours()} rows")
-    line("last of all elements", median_ms(lambda: backend.last_before(names, MAX_TIME)), "ms")
+    line("last of all elements", medians_ms(lambda: backend.last_before(names, MAX_TIME))[0], "ms")
     middle = START + samples * SECOND // 2
-    line("value of all elements at an instant", median_ms(lambda: backend.last_before(names, middle)), "ms")
+    line("value of all elements at an instant", medians_ms(lambda: backend.last_before(names, middle))[0], "ms")
+
+
+class Appender:
+    """Writes 10,000 rows at a time to a table of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir()
+        self.backend = opened(directory)
+        self._batch = peers_data(1000, 10, seed=1)
+        self._number = 0
+
+    def __call__(self) -> None:
+        """Write the next 10,000 rows."""
+        columns = self._batch.to_arrow().columns
+        times = self._batch.source_time + self._number * 10 * SECOND
+        rows = SampleBatch.from_columns(columns[0], times, columns[5], receive_time=START + self._number)
+        self.backend.write({"all": rows}, Position("bench", self._number))
+        self._number += 1
 
 
 def commit_latency(directory: Path, commits: int = 1000) -> None:
-    """Print how long a write of 10,000 rows takes as the table grows."""
-    backend = opened(directory)
-    batch = peers_data(1000, 10, seed=1)
-    times = []
-    for number in range(commits):
-        rows = batch.to_arrow().columns
-        shifted = SampleBatch.from_columns(
-            rows[0], batch.source_time + number * 10 * SECOND, rows[5], receive_time=START + number
-        )
-        start = time.perf_counter()
-        backend.write({"all": shifted}, Position("bench", number))
-        times.append((time.perf_counter() - start) * 1e3)
-    early, late = statistics.median(times[5:25]), statistics.median(times[-40:])
+    """Print how long a write takes to a table of 1000 writes, against one of ten."""
+    old, young = Appender(directory / "old"), Appender(directory / "young")
+    for _ in range(commits):
+        old()
+    for _ in range(10):
+        young()
+    late, early = medians_ms(old, young, rounds=31)
     line("write of 10,000 rows, 10th", early, "ms")
-    line("write of 10,000 rows, 1000th", late, f"ms   ratio {late / early:.2f}, slowest {max(times):.0f} ms")
-    backend.close()
+    line("write of 10,000 rows, 1000th", late, f"ms   {late / early:.2f} of the 10th")
+    old.backend.close()
     start = time.perf_counter()
-    backend.open()
-    files = len(backend._index.snapshot.entries)
+    old.backend.open()
+    files = len(old.backend._index.snapshot.entries)
     line("open after 1000 writes", (time.perf_counter() - start) * 1e3, f"ms   {files} files")
-    backend.close()
+    old.backend.close()
 
 
 def main() -> None:
