@@ -73,6 +73,6 @@ $(VENV)/.bench: requirements/bench.txt pyproject.toml | $(BIN)/python
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/.demo $(VENV)/.dev $@
 
-$(VENV)/.servers: scripts/servers | $(BIN)/python
+$(VENV)/.servers: scripts/servers requirements/spark.txt | $(VENV)/.dev
 	scripts/servers
 	@touch $@

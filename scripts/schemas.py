@@ -77,7 +77,7 @@ class Page:
         for key, schema in table["properties"].items():
             if self._table(schema) is None:
                 default = "*required*" if key in required else _default(schema)
-                lines.append(f"| `{key}` | {self._type(schema)} | {default} | {schema.get('description', '')} |")
+                lines.append(f"| `{key}` | {self._type(schema)} | {default} | {_meaning(schema)} |")
         return "\n".join(lines) + "\n" if len(lines) > 2 else ""
 
     def _table(self, schema: dict[str, Any]) -> dict[str, Any] | None:
@@ -102,6 +102,11 @@ class Page:
 
 def _default(schema: dict[str, Any]) -> str:
     return "" if schema.get("default") is None else f"`{json.dumps(schema['default'])}`"
+
+
+def _meaning(schema: dict[str, Any]) -> str:
+    """Return what a key means, with nothing in it that Markdown takes for a tag or a column."""
+    return str(schema.get("description", "")).replace("<", "&lt;").replace("|", "\\|")
 
 
 def main() -> int:
