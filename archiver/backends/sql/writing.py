@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, delete, insert, select, update
 from sqlalchemy.schema import CreateTable
 
-from archiver.backends.sql import columns
+from archiver.backends.sql import columns, versions
 from archiver.backends.sql.dialects import Dialect
 from archiver.backends.sql.elements import Elements
 from archiver.backends.sql.segments import Extent, Segments
-from archiver.backends.sql.tables import SAMPLE_COLUMNS, Tables
+from archiver.backends.sql.tables import Tables
 from archiver.model import Interval, SampleBatch
 from archiver.model.batch import Int32s
 from archiver.model.identity import Watermarks, duplicates
@@ -104,12 +102,12 @@ class Writer:
         self._make_room(connection, group, batch)
         table = self._ids(connection, batch)
         marks = self._marks_of(connection, group)
-        late = marks.at_or_below(batch)
-        existing = self._existing(connection, group, batch.filter(late)) if late.any() else SampleBatch.empty()
+        late = batch.filter(marks.at_or_below(batch)) if marks.newest else SampleBatch.empty()
+        existing = self._existing(group, late, table) if late.num_rows else late
         known = duplicates(batch, existing)
-        rows = batch.filter(~known).sorted()
+        rows = versions.separated(batch.filter(~known).sorted(), existing)
         if rows.num_rows:
-            ids = np.array([table[name] for name in rows.elements], np.int32)[rows.codes]
+            ids = _codes(rows, table)
             self._insert(connection, self._tables.group(group).samples, rows, ids)
             self._refresh_latest(connection, group, rows, ids)
             self._grow(connection, group, rows)
@@ -129,30 +127,17 @@ class Writer:
         self._fresh |= fresh
         return found | fresh
 
-    def _existing(self, connection: Connection, group: str, late: SampleBatch) -> SampleBatch:
-        """Return all stored versions of everything that has the element and source time of a late sample."""
-        ids = self._ids(connection, late)
-        keys = np.empty((late.num_rows, 2), np.int64)
-        keys[:, 0] = np.array([ids.get(name, 0) for name in late.elements], np.int64)[late.codes]
-        keys[:, 1] = late.source_time
-        keys = np.unique(keys, axis=0)
-        staging, samples = self._staging(connection), self._tables.group(group).samples
-        self._dialect.insert(
-            connection,
-            staging,
-            {"element_id": pa.array(keys[:, 0].astype(np.int32)), "source_time": pa.array(keys[:, 1].copy())},
-        )
-        statement = select(*(samples.c[name] for name in SAMPLE_COLUMNS)).where(
-            samples.c.element_id == staging.c.element_id,
-            samples.c.source_time == staging.c.source_time,
-            samples.c.source_time.between(int(keys[:, 1].min()), int(keys[:, 1].max())),
-        )
-        rows: list[Any] = list(connection.execute(statement).all())
-        if not rows:
-            return SampleBatch.empty()
-        arrays = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), _FIELDS, strict=True)]
+    def _existing(self, group: str, late: SampleBatch, ids: Mapping[str, int]) -> SampleBatch:
+        """Return all stored versions of everything that has the element and source time of a late sample.
+
+        Read as readers do, outside of the transaction: nobody else writes as long as it holds the lock.
+        """
+        instants = np.empty((late.num_rows, 2), np.int64)
+        instants[:, 0] = _codes(late, ids)
+        instants[:, 1] = late.source_time
         names = {key: name for name, key in ids.items()}
-        return columns.decode(pa.RecordBatch.from_arrays(arrays, schema=columns.STORED_SCHEMA), names)
+        rows = self._dialect.read_instants(self._tables.group(group).samples, np.unique(instants, axis=0))
+        return SampleBatch.concat([columns.decode(part, names) for part in rows])
 
     def _refresh_latest(self, connection: Connection, group: str, rows: SampleBatch, ids: Int32s) -> None:
         """Keep the newest row of each element; `rows` are sorted."""
@@ -228,4 +213,6 @@ class Writer:
         connection.execute(update(archive).values(generation=self._generation))
 
 
-_FIELDS = list(columns.STORED_SCHEMA)
+def _codes(batch: SampleBatch, ids: Mapping[str, int]) -> Int32s:
+    """Return the element id of each sample."""
+    return np.array([ids.get(name, 0) for name in batch.elements], np.int32)[batch.codes]

@@ -8,7 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Executable, Table, make_url
 
 from archiver.backends.sql.columns import Columns, Exactness
@@ -24,6 +26,9 @@ DIALECTS = {
     ),
 }
 """Name in the URL: module, class, and the packages that its extra installs."""
+
+Instants = NDArray[np.int64]
+"""Element id and source time (ns) in each row."""
 
 
 class Dialect(Translator, Protocol):
@@ -64,6 +69,9 @@ class Dialect(Translator, Protocol):
 
         In parts that fit into memory, whatever the interval, and all as of one instant.
         """
+
+    def read_instants(self, table: Table, instants: Instants) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of some elements at some source times, in any order; `instants` are (id, time), unique."""
 
     def last_before(
         self, tables: Sequence[Table], ids: Sequence[int], time: int, as_of: int | None

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import adbc_driver_manager
+import numpy as np
 import psycopg
 import pyarrow as pa
 from adbc_driver_postgresql import dbapi as adbc
+from numpy.typing import NDArray
 from sqlalchemy import URL, Connection, Executable, Table, create_engine, event
 from sqlalchemy.dialects import postgresql
 
@@ -24,6 +26,7 @@ from archiver.model import ConfigurationError, ForebayError, Interval, Permanent
 from archiver.model.time import MAX_TIME
 
 IDLE_READERS = 4
+INSTANTS_PER_QUERY = 50_000
 _SETUP_LOCK = 0x666F7265626179  # "forebay": an advisory lock, so that two processes do not make the tables at once
 _SELECT = ", ".join(SAMPLE_COLUMNS)
 _DEFAULTS = {  # a dead network is noticed within half a minute
@@ -128,6 +131,16 @@ class PostgresqlDialect:
             f"SELECT {_SELECT} FROM {_ids(ids)} CROSS JOIN LATERAL ({rows} ORDER BY {order}) s ORDER BY rank, {order}"
         )
 
+    def read_instants(self, table: Table, instants: NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
+        """Yield rows by a join with the instants."""
+        for start in range(0, len(instants), INSTANTS_PER_QUERY):
+            ids, times = instants[start : start + INSTANTS_PER_QUERY].T.tolist()
+            yield from self._fetch(
+                f"SELECT {_SELECT} FROM {table.name} JOIN unnest({_array(ids, 'int')}, {_array(times, 'bigint')}) "
+                f"instants (id, time) ON element_id = id AND source_time = time "
+                f"WHERE source_time BETWEEN {min(times)} AND {max(times)}"  # lets partitions be left out
+            )
+
     def last_before(
         self, tables: Sequence[Table], ids: Sequence[int], time: int, as_of: int | None
     ) -> Iterator[pa.RecordBatch]:
@@ -197,4 +210,8 @@ def partition_name(samples: Table, interval: Interval) -> str:
 
 
 def _ids(ids: Sequence[int]) -> str:
-    return f"unnest('{{{','.join(map(str, ids))}}}'::int[]) WITH ORDINALITY ids (id, rank)"
+    return f"unnest({_array(ids, 'int')}) WITH ORDINALITY ids (id, rank)"
+
+
+def _array(numbers: Sequence[int], item: str) -> str:
+    return f"'{{{','.join(map(str, numbers))}}}'::{item}[]"

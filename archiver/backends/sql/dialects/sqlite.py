@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -164,33 +164,31 @@ class SqliteDialect:
         """Yield rows by one descent of the key per id."""
         where = "WHERE element_id = ?1 AND source_time >= ?2 AND source_time < ?3"
         union = " UNION ALL ".join(f"{_SELECT} {table.name} {where}" for table in tables)
-        order = "source_time, sequence, receive_time"
-        with self.engine.connect() as connection:
-            raw = _raw(connection)
-            raw.execute("BEGIN")
-            yield from _pages(
-                chain.from_iterable(
-                    raw.execute(f"{union} ORDER BY {order}", (key, interval.start, interval.end)) for key in ids
-                )
-            )
+        statement = f"{union} ORDER BY source_time, sequence, receive_time"
+        yield from self._fetch((statement, (key, interval.start, interval.end)) for key in ids)
+
+    def read_instants(self, table: Table, instants: NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
+        """Yield rows by one descent of the key per instant."""
+        statement = f"{_SELECT} {table.name} WHERE element_id = ? AND source_time = ?"
+        yield from self._fetch((statement, instant) for instant in instants.tolist())
 
     def last_before(
         self, tables: Sequence[Table], ids: Sequence[int], time: int, as_of: int | None
     ) -> Iterator[pa.RecordBatch]:
         """Yield rows by one descent of the key per id and table."""
-        where = "WHERE element_id = ?1 AND source_time < ?2 AND receive_time <= ?3"
+        where = "WHERE element_id = ? AND source_time < ? AND receive_time <= ?"
         order = "ORDER BY source_time DESC, sequence DESC, receive_time DESC LIMIT 1"
         bound = MAX_TIME if as_of is None else as_of
+        yield from self._fetch(
+            (f"{_SELECT} {table.name} {where} {order}", (key, time, bound)) for table in tables for key in ids
+        )
+
+    def _fetch(self, queries: Iterable[tuple[str, Sequence[int]]]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of many small queries, one after the other, as of one instant."""
         with self.engine.connect() as connection:
             raw = _raw(connection)
             raw.execute("BEGIN")
-            yield from _pages(
-                chain.from_iterable(
-                    raw.execute(f"{_SELECT} {table.name} {where} {order}", (key, time, bound))
-                    for table in tables
-                    for key in ids
-                )
-            )
+            yield from _pages(chain.from_iterable(raw.execute(*query) for query in queries))
 
     def verdict(self, error: BaseException) -> type[ForebayError] | None:
         """Return the class of an error of `sqlite3`."""
