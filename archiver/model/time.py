@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import time
 from dataclasses import dataclass
@@ -145,6 +146,8 @@ class Interval:
     end: int
 
     def __post_init__(self) -> None:
+        for name in ("start", "end"):  # an integer of numpy becomes one of Python, which JSON and datetime know
+            object.__setattr__(self, name, operator.index(getattr(self, name)))
         if self.end < self.start:
             raise InvalidInputError(
                 f"the interval ends ({format_time(self.end)}) before it starts ({format_time(self.start)})"

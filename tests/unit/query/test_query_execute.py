@@ -213,6 +213,13 @@ def test_pages_are_stable_while_samples_come_in(batch):
     assert third.cursor is None
 
 
+def test_times_may_be_integers_of_numpy(batch):
+    query = Query(("a",), Interval(np.int64(0), np.int64(40)), limit=1)
+    answer = execute(query, {"lake": memory(batch)})
+    assert rows(answer) == [("a", 10, 1.0)]
+    assert answer.cursor
+
+
 def test_a_cursor_that_was_altered_or_belongs_to_another_query_is_refused():
     query = Query(("a",), Interval(0, 40), limit=1)
     text = Cursor(query.interval, "élé", 10, 2, 5).encode(query)
