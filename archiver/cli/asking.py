@@ -83,7 +83,9 @@ def query(
             as_of=parse_time(as_of) if as_of else None,
             versions=versions,
         )
-        _write(face.query(question, format_), output)
+        written = _write(face.query(question, format_), output)
+        if format_ is Format.CSV and written == 1:
+            typer.echo(f"no samples; `forebay explain {element[0]} --from … --to …` says what became of them", err=True)
 
 
 def explain(element: str, start: From, end: To = "now", data: Data = None, config_: Config = None) -> None:
@@ -121,8 +123,12 @@ def _interval(start: str, end: str, ranges: tuple[Range, ...]) -> Interval:
     return Interval(min(r.interval.start for r in ranges), max(r.interval.end for r in ranges))
 
 
-def _write(chunks: Iterable[bytes], output: Path | None) -> None:
+def _write(chunks: Iterable[bytes], output: Path | None) -> int:
+    """Write an answer to a file or standard output; return the number of lines."""
+    lines = 0
     with contextlib.nullcontext(sys.stdout.buffer) if output is None else output.open("wb") as sink:
         for chunk in chunks:
             sink.write(chunk)
+            lines += chunk.count(b"\n")
         sink.flush()
+    return lines

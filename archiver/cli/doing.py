@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,10 @@ from archiver.cli.face import connect
 from archiver.cli.options import Config, Data, From, To, interval_of, table
 from archiver.cli.progress import counting
 from archiver.model import ConfigurationError, InvalidInputError, SampleBatch, Smoothing, SmoothingKind, parse_duration
-from archiver.query import Query
+from archiver.query import Answer, Query
+from archiver.query.formats import write
+from archiver.smoothing.whatif import what_if as replay_smoothing
+from archiver.sources.replay import long_table
 
 
 def register(app: typer.Typer) -> None:
@@ -40,10 +44,8 @@ def list_letters(
 
 def show_letter(letter: int, data: Data = None, config_: Config = None) -> None:
     """Print the samples of a dead letter as CSV: mend them, and give the file to `dead-letters replay --mended`."""
-    from archiver.query import Answer, formats
-
     with connect(config_, data) as face:
-        for chunk in formats.write(Answer.of(face.dead_letter(letter)), "csv"):
+        for chunk in write(Answer.of(face.dead_letter(letter)), "csv"):
             sys.stdout.buffer.write(chunk)
 
 
@@ -88,8 +90,6 @@ def smooth(
     config_: Config = None,
 ) -> None:
     """Say what a smoothing would keep of the past: samples, bytes, largest and RMS error."""
-    from archiver.smoothing.whatif import what_if as replay
-
     if not what_if:
         raise InvalidInputError("smoothing is set in the configuration; add --what-if to see what one would keep")
     try:
@@ -101,20 +101,18 @@ def smooth(
         raise InvalidInputError("; ".join(f"--{problem}" for problem in exc.problems)) from exc
     with connect(config_, data) as face:
         chunks = face.query(Query(tuple(element), interval_of(start, end)), "arrow")
-        rows = replay(_batches(b"".join(chunks)), rules).to_pylist()
+        rows = replay_smoothing(_batches(b"".join(chunks)), rules).to_pylist()
     typer.echo(table(rows), nl=False)
 
 
 def _read_mended(path: Path) -> SampleBatch:
-    from archiver.sources.replay import long_table
-
     try:
         return long_table(pa.csv.read_csv(path))
     except (OSError, pa.ArrowInvalid) as exc:
         raise InvalidInputError(f"{path} cannot be read as CSV: {exc}") from exc
 
 
-def _batches(payload: bytes) -> list[SampleBatch]:
-    from archiver.query.formats import read_arrow
-
-    return read_arrow(payload)
+def _batches(payload: bytes) -> Iterator[SampleBatch]:
+    with pa.ipc.open_stream(payload) as reader:
+        for batch in reader:
+            yield long_table(pa.Table.from_batches([batch]))

@@ -10,7 +10,8 @@ from typing import Any
 from archiver.bootstrap import Archive
 from archiver.config import Settings
 from archiver.model import Interval, SampleBatch
-from archiver.query import Answer, Query, formats
+from archiver.query import Answer, Query
+from archiver.query.formats import write
 
 
 class LocalFace:
@@ -34,12 +35,12 @@ class LocalFace:
     def query(self, query: Query, format_name: str) -> Iterator[bytes]:
         """Answer a query."""
         self._archive.wait_ready()
-        return formats.write(self._archive.query(query), format_name)
+        return write(self._archive.query(query), format_name)
 
     def values_at(self, elements: Sequence[str], time: int, backend: str | None, format_name: str) -> Iterator[bytes]:
         """Return the samples that held at an instant."""
         self._archive.wait_ready()
-        return formats.write(Answer.of(self._archive.values_at(elements, time, backend)), format_name)
+        return write(Answer.of(self._archive.values_at(elements, time, backend)), format_name)
 
     def explain(self, element: str, interval: Interval) -> dict[str, Any]:
         """Return what became of an element's samples."""

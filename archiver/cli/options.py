@@ -38,7 +38,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return "nothing\n"
     names = list(rows[0])
-    cells = [[str(row[name]) if row[name] is not None else "-" for name in names] for row in rows]
+    cells = [[_cell(row[name]) for name in names] for row in rows]
     widths = [max(len(name), *(len(line[i]) for line in cells)) for i, name in enumerate(names)]
     right = [all(isinstance(row[name], (int, float)) or row[name] is None for row in rows) for name in names]
     lines = []
@@ -49,3 +49,9 @@ def table(rows: list[dict[str, Any]]) -> str:
         ]
         lines.append("  ".join(padded).rstrip())
     return "\n".join(lines) + "\n"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pyarrow as pa
@@ -156,7 +157,8 @@ class RemoteFace:
 
     def _stream(self, path: str, parameters: list[tuple[str, str]], format_name: str) -> Iterator[bytes]:
         headers = {"Accept": MEDIA_TYPES[format_name]}
-        with self._client.stream("GET", path, params=httpx.QueryParams(parameters), headers=headers) as answer:
+        query = urlencode(parameters)
+        with self._client.stream("GET", f"{path}?{query}", headers=headers) as answer:
             _check(answer)
             yield from answer.iter_bytes(_PIECE)
 
