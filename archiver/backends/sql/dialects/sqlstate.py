@@ -10,7 +10,7 @@ from archiver.model import ForebayError, PermanentError, TransientError
 
 _TRANSIENT = ("08", "25", "28", "40", "53", "55", "57", "58", "72", "XX")
 _PERMANENT = (
-    *("02", "03", "09", "0A", "0B", "0F", "0L", "0P", "0Z", "20", "21", "22", "23", "24", "26", "27", "2B", "2D"),
+    *("02", "03", "09", "0A", "0B", "0F", "0L", "0P", "0Z", "10", "20", "21", "22", "23", "24", "26", "27", "2B", "2D"),
     *("2F", "34", "38", "39", "3B", "3D", "3F", "42", "44", "54", "F0", "HV", "P0"),
 )
 CLASSES: dict[str, type[ForebayError]] = dict.fromkeys(_TRANSIENT, TransientError) | dict.fromkeys(
