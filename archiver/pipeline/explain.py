@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archiver.model import ForebayError, Interval, NotFoundError, format_time
@@ -92,7 +92,7 @@ def explain(
     for name, count in archived.items():
         what = "cannot be asked now" if count < 0 else f"holds {count} samples of it in this interval"
         sentences.append(f"Backend {name} {what}.")
-    sentences += [_sentence(finding) for finding in findings]
+    sentences += [_sentence(finding) for finding in _summary(findings)]
     for letter in dead_letters.list():
         rows = letter.samples.filter(letter.samples.mask_elements([element]) & letter.samples.mask_interval(interval))
         if rows.num_rows:
@@ -154,6 +154,16 @@ def _belongs(element: str, router: Router) -> list[str]:
         f"stored in {', '.join(group.backends)}."
         for group in groups
     ]
+
+
+def _summary(findings: Sequence[Finding]) -> list[Finding]:
+    """Join the findings that differ in nothing but their span."""
+    joined: dict[tuple[str, str, str, str], Finding] = {}
+    for f in findings:
+        key = (f.lane, f.group, f.outcome, f.reason)
+        old = joined.get(key, replace(f, count=0))
+        joined[key] = replace(f, count=old.count + f.count, first=min(old.first, f.first), last=max(old.last, f.last))
+    return list(joined.values())
 
 
 def _sentence(finding: Finding) -> str:
