@@ -18,6 +18,8 @@ from archiver.model import Interval, SampleBatch
 _OPTIONAL = ("sequence", "status")
 """Columns that are mostly one value: where a file's statistics say so, they are not read."""
 _MOST_SLICES = 10_000
+_GROUPS_AT_A_TIME = 8
+"""Row groups decoded at once: what is decoded and not asked for stays small, and its memory is used again."""
 
 
 class DataFiles:
@@ -52,28 +54,27 @@ class DataFiles:
         """
         pieces = entry.pieces.take(rows).in_file_order()
         metadata, constants = self._footer(entry.path)
-        groups, position = np.unique(pieces.row_group, return_inverse=True)
-        same = {
-            name: values[0] for name, values in constants.items() if _all_equal([values[g] for g in groups.tolist()])
-        }
+        groups = np.unique(pieces.row_group)
+        same = {name: found[0] for name, found in constants.items() if _all_equal([found[g] for g in groups.tolist()])}
         columns = [name for name in ("source_time", "sequence", "receive_time", "status") if name not in same]
         columns += [kind.column for kind in entry.kinds]
+        tables: list[pa.Table] = []
+        counts: list[Ints] = []
         with pa.memory_map(str(self._root / entry.path)) as source:
             file = pq.ParquetFile(source, metadata=metadata)
-            table = file.read_row_groups(groups.tolist(), columns=columns, use_threads=len(rows) > 1 or len(groups) > 1)
-        sizes = np.array([metadata.row_group(g).num_rows for g in groups.tolist()], np.int64)
-        bases = np.cumsum(sizes) - sizes
-        offsets, counts = pieces.offset, pieces.count
-        if interval is not None:
-            times = _by_group(table.column("source_time"), bases)
-            offsets, counts = _narrowed(times, position, pieces, interval)
-        starts = bases[position] + offsets
-        chosen = _gather(table, starts, counts)
+            for start in range(0, len(groups), _GROUPS_AT_A_TIME):
+                some = groups[start : start + _GROUPS_AT_A_TIME]
+                part = pieces.take(np.flatnonzero((pieces.row_group >= some[0]) & (pieces.row_group <= some[-1])))
+                table = file.read_row_groups(some.tolist(), columns=columns)
+                chosen, count = _chosen(table, metadata, some, part, interval)
+                tables.append(chosen)
+                counts.append(count)
+        joined = pa.concat_tables(tables)
         for name, value in same.items():
-            chosen = chosen.append_column(name, _constant(name, value, chosen.num_rows))
+            joined = joined.append_column(name, _constant(name, value, joined.num_rows))
         rank = np.argsort(ids)
         codes = rank[np.searchsorted(ids, pieces.ids, sorter=rank)]
-        return from_stored(chosen, names, np.repeat(codes, counts).astype(np.int32))
+        return from_stored(joined, names, np.repeat(codes, np.concatenate(counts)).astype(np.int32))
 
     def _load_footer(self, path: str) -> tuple[pq.FileMetaData, dict[str, list[Any]]]:
         """Return the footer, and for the columns that may be constant their value per row group (None: it varies)."""
@@ -101,6 +102,20 @@ def _all_equal(values: list[Any]) -> bool:
 
 def _constant(name: str, value: int, count: int) -> pa.Array:
     return pa.array(np.full(count, value, np.int32 if name == "sequence" else np.int64))
+
+
+def _chosen(
+    table: pa.Table, metadata: pq.FileMetaData, groups: Ints, pieces: Pieces, interval: Interval | None
+) -> tuple[pa.Table, Ints]:
+    """Return the rows of the pieces in the interval, from a table of whole row groups, and their number per piece."""
+    sizes = np.array([metadata.row_group(group).num_rows for group in groups.tolist()], np.int64)
+    bases = np.cumsum(sizes) - sizes
+    position = np.searchsorted(groups, pieces.row_group)
+    offsets, counts = pieces.offset, pieces.count
+    if interval is not None:
+        times = _by_group(table.column("source_time"), bases)
+        offsets, counts = _narrowed(times, position, pieces, interval)
+    return _gather(table, bases[position] + offsets, counts), counts
 
 
 def _by_group(column: pa.ChunkedArray, bases: Ints) -> list[Ints]:
