@@ -101,9 +101,9 @@ def rows(
     )
 
 
-def batches(*, max_rows: int = 20, **columns: Any) -> st.SearchStrategy[SampleBatch]:
+def batches(*, min_rows: int = 0, max_rows: int = 20, **columns: Any) -> st.SearchStrategy[SampleBatch]:
     """Return batches of samples in any order, also of the same identity; `columns` as for `rows`."""
-    return st.lists(rows(**columns), max_size=max_rows).map(batch_of)
+    return st.lists(rows(**columns), min_size=min_rows, max_size=max_rows).map(batch_of)
 
 
 def crowded_batches(max_rows: int = 20) -> st.SearchStrategy[SampleBatch]:

@@ -17,7 +17,7 @@ def test_it_behaves_like_the_model(backend_harness: BackendHarness) -> None:
         lambda: BackendComparison(backend_harness),
         settings=settings(
             settings.default,
-            max_examples=settings.default.max_examples // 4,
+            max_examples=settings.default.max_examples * 2 // 5,
             stateful_step_count=40 if long else 15,
             phases=set(Phase) if long else _UNSHRUNK,
         ),
