@@ -25,7 +25,7 @@ from archiver.backends.parquet.writing import FileWriter, WrittenFile
 from archiver.model import Interval, PermanentError, SampleBatch, TransientError
 from archiver.model.batch import Mask
 from archiver.model.identity import Watermarks, duplicates
-from archiver.model.time import NANOSECONDS, now
+from archiver.model.time import MAX_TIME, NANOSECONDS, now
 from archiver.ports import (
     BackendContext,
     BackendLimits,
@@ -127,6 +127,9 @@ class ParquetBackend:
             if path not in known
         ]
         self._index.change(added, known - self._log.files.keys())
+        for group in list(self._index.latest):  # what the writer dropped is older than all that is left
+            left = [entry.first for entry in self._index.snapshot.of_group(group)]
+            self._index.forget_before(group, min(left, default=MAX_TIME))
 
     def _follow(self) -> None:
         """See what the writing process has committed since; the writer itself knows."""
