@@ -124,11 +124,68 @@ class VolatileHarness(PluginHarness):
 class JournalHarness(Protocol):
     """What the suite needs of a kind of journal."""
 
-    def create(self) -> Journal:
-        """Return a new journal, open, in an empty place."""
+    def create(self, max_bytes: int | None = None) -> Journal:
+        """Return a new journal, open, in an empty place; one that is full at about so many bytes, if given."""
 
     def reopen(self, journal: Journal) -> Journal:
         """Close a journal and return a new instance, open, on the same place."""
 
+    def after_crash(self, journal: Journal) -> Journal | None:
+        """Return a new instance, open, on what is durable at this moment; None where that cannot be had."""
+
     def close(self) -> None:
         """Close every journal that is still open."""
+
+
+class DirectoryJournalHarness:
+    """Harness of a journal that keeps everything in its directory.
+
+    Parameters
+    ----------
+    plugin : type
+        The class behind the entry point.
+    root : Path
+        An empty directory; each journal gets one of its own in it.
+    bounded : callable
+        Gives the table of options for a journal that is full at about so many bytes.
+    """
+
+    def __init__(self, plugin: Any, root: Path, bounded: Callable[[int], Mapping[str, Any]]) -> None:
+        self._plugin = plugin
+        self._root = root
+        self._bounded = bounded
+        self._numbers = itertools.count()
+        self._places: dict[int, tuple[Journal, Path, Mapping[str, Any]]] = {}
+
+    def create(self, max_bytes: int | None = None) -> Journal:
+        """Return a new journal, open, in an empty place."""
+        return self._open(self._directory(), {} if max_bytes is None else self._bounded(max_bytes))
+
+    def reopen(self, journal: Journal) -> Journal:
+        """Close a journal and return a new instance on the same place."""
+        journal.close()
+        _, directory, options = self._places.pop(id(journal))
+        return self._open(directory, options)
+
+    def after_crash(self, journal: Journal) -> Journal | None:
+        """Return a new instance on a copy of the files as they are now."""
+        _, directory, options = self._places[id(journal)]
+        copy = self._directory()
+        shutil.copytree(directory, copy, dirs_exist_ok=True)
+        return self._open(copy, options)
+
+    def close(self) -> None:
+        """Close every journal that is still open."""
+        for journal, _, _ in self._places.values():
+            journal.close()
+
+    def _directory(self) -> Path:
+        directory = self._root / str(next(self._numbers))
+        directory.mkdir(parents=True)
+        return directory
+
+    def _open(self, directory: Path, options: Mapping[str, Any]) -> Journal:
+        journal: Journal = self._plugin(directory, self._plugin.Options.model_validate(options))
+        self._places[id(journal)] = journal, directory, options
+        journal.open()
+        return journal

@@ -13,7 +13,13 @@ import pytest
 from archiver import registry
 from archiver.model import ConfigurationError
 from archiver.ports import BackendContext
-from archiver.testing.harness import BackendHarness, PluginHarness, VolatileHarness
+from archiver.testing.harness import (
+    BackendHarness,
+    DirectoryJournalHarness,
+    JournalHarness,
+    PluginHarness,
+    VolatileHarness,
+)
 
 Make = Callable[[Any, Path, pytest.FixtureRequest], BackendHarness]
 
@@ -43,6 +49,11 @@ BACKENDS: dict[str, dict[str, Make]] = {
     "sql": {"sql-sqlite": _sqlite, "sql-postgresql": _postgresql},
 }
 """Kind of backend to the harnesses that test it, by name. A new kind needs an entry: a test says so."""
+
+JOURNALS: dict[str, Callable[[Any, Path], JournalHarness]] = {
+    "sqlite": lambda plugin, root: DirectoryJournalHarness(plugin, root, lambda size: {"max_bytes": size}),
+}
+"""Kind of journal to its harness."""
 
 
 def _count_parquet(context: BackendContext, options: Mapping[str, Any]) -> int:
@@ -102,5 +113,16 @@ def backend_harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
     except ConfigurationError as exc:
         pytest.skip(str(exc))
     harness = make(plugin, tmp_path, request)
+    yield harness
+    harness.close()
+
+
+@pytest.fixture(params=registry.names(registry.JOURNALS))
+def journal_harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[JournalHarness]:
+    """Yield the harness of a registered journal."""
+    kind = request.param
+    if kind not in JOURNALS:
+        pytest.fail(f"journal kind {kind!r} is registered and has no harness: add it to {__file__}")
+    harness = JOURNALS[kind](registry.load(registry.JOURNALS, kind), tmp_path)
     yield harness
     harness.close()
