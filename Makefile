@@ -6,6 +6,7 @@ DATA ?= .demo
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-input
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -18,10 +19,10 @@ demo: $(VENV)/.demo ## archive this machine's own metrics and a simulated plant,
 	@scripts/demo $(DATA) $(PORT)
 
 test: lint $(VENV)/.servers ## lint, then every suite that this machine can run; names those that it cannot
-	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	$(PYTEST) -m 'not slow' $(if $(CI),--hypothesis-profile=ci) $(ARGS)
 
-test-long: $(VENV)/.dev $(VENV)/.servers ## the suites with the long form of every test
-	FOREBAY_TEST_LONG=1 $(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+test-long: $(VENV)/.servers ## the slow tests too, and property tests with many more examples
+	$(PYTEST) --hypothesis-profile=long --timeout=3600 $(ARGS)
 
 lint: $(VENV)/.dev ## style, types and the direction of imports
 	$(BIN)/ruff check .
