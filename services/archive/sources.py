@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from archiver import registry
 from archiver.bootstrap import Archive
 from archiver.config import SourceSettings
-from archiver.model import SampleBatch
+from archiver.model import Metadata, SampleBatch
+from archiver.pipeline.catalog import Catalog
 from archiver.pipeline.intake import IntakeReceipt
 from archiver.ports import Source
 
@@ -18,6 +20,26 @@ _LOG = logging.getLogger(__name__)
 _FIRST_DELAY_S = 1.0
 _LONGEST_DELAY_S = 60.0
 _LONG_RUN_S = 60.0
+
+
+@runtime_checkable
+class DescribesElements(Protocol):
+    """A source that knows more of its elements than their samples say."""
+
+    @property
+    def metadata(self) -> Mapping[str, Metadata]:
+        """What is known of each element, by name."""
+
+
+def describe(catalog: Catalog, source: Source) -> None:
+    """Enter what a source knows of its elements, where nobody has described them yet: a person knows better."""
+    if not isinstance(source, DescribesElements):
+        return
+    current = {version.name: version.metadata for version in catalog.elements()}
+    for name, metadata in source.metadata.items():
+        known = current.get(name, Metadata())
+        if known == Metadata(kind=known.kind):
+            catalog.describe(name, metadata)
 
 
 class Sources:
@@ -59,7 +81,9 @@ class Sources:
         while True:
             started = time.monotonic()
             try:
-                await self._make(settings).run(self.push)
+                source = self._make(settings)
+                await asyncio.to_thread(describe, self._archive.catalog, source)
+                await source.run(self.push)
             except Exception:  # noqa: BLE001 - whatever a source stumbles over, the others go on
                 _LOG.exception("source %s failed; it starts again in %.0f s", settings.name, delay)
             else:

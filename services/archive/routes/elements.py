@@ -26,7 +26,7 @@ def list_elements(
     archive: TheArchive,
     pattern: Annotated[str, Parameter(description="glob over the whole name")] = "*",
     search: Annotated[str, Parameter(description="text in name or description, in any case")] = "",
-    limit: Annotated[int, Parameter(ge=1)] = 1000,
+    limit: Annotated[int | None, Parameter(ge=1, description="most of them; all when left out")] = None,
 ) -> dict[str, Any]:
     """Return the elements that match, by name, and how many there are in all."""
     matches, wanted = re.compile(fnmatch.translate(pattern)).match, search.casefold()
