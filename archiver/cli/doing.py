@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import pyarrow as pa
-import pyarrow.csv
 import typer
 
 from archiver.cli.face import connect
@@ -18,7 +17,7 @@ from archiver.model import ConfigurationError, InvalidInputError, SampleBatch, S
 from archiver.query import Answer, Query
 from archiver.query.formats import write
 from archiver.smoothing.whatif import what_if as replay_smoothing
-from archiver.sources.replay import long_table
+from archiver.sources.replay import long_table, read_samples
 
 
 def register(app: typer.Typer) -> None:
@@ -57,7 +56,7 @@ def replay_letter(
 ) -> None:
     """Send the samples of a dead letter, or mended ones in their place, through the intake again."""
     with connect(config_, data) as face:
-        samples = _read_mended(mended) if mended else None
+        samples = read_samples(mended) if mended else None
         counts = face.replay_dead_letter(letter, samples)
         typer.echo(" ".join(f"{column}={count}" for column, count in counts.items()))
 
@@ -103,13 +102,6 @@ def smooth(
         chunks = face.query(Query(tuple(element), interval_of(start, end)), "arrow")
         rows = replay_smoothing(_batches(b"".join(chunks)), rules).to_pylist()
     typer.echo(table(rows), nl=False)
-
-
-def _read_mended(path: Path) -> SampleBatch:
-    try:
-        return long_table(pa.csv.read_csv(path))
-    except (OSError, pa.ArrowInvalid) as exc:
-        raise InvalidInputError(f"{path} cannot be read as CSV: {exc}") from exc
 
 
 def _batches(payload: bytes) -> Iterator[SampleBatch]:

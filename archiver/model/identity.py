@@ -201,14 +201,14 @@ def number_equals(batch: SampleBatch) -> SampleBatch:
     if batch.num_rows < 2 or batch.sequence.any():
         return batch
     order = sort_order(batch.codes, batch.source_time)
-    rows = batch if order is None else batch.take(order)
-    same = _same_identity(rows)
+    keys = (batch.codes, batch.source_time)
+    same = _repeats(*(keys if order is None else (key[order] for key in keys)))
     where = _tied(same)
     if not len(where):
         return batch
-    runs = np.cumsum(~same[where]) - 1
+    rows = where if order is None else order[where]
     numbers = np.zeros(batch.num_rows, np.int32)
-    numbers[where if order is None else order[where]] = _ranks(runs, content_codes(rows.take(where)))
+    numbers[rows] = _ranks(np.cumsum(~same[where]) - 1, content_codes(batch.take(rows)))
     return batch.with_sequence(numbers)
 
 

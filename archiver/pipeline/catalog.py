@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from archiver.model import ElementVersion, InvalidInputError, Kind, Metadata, No
 from archiver.model.time import MAX_TIME, MIN_TIME, now
 from archiver.pipeline.store import Store
 
+_FIELDS = [field.name for field in fields(Metadata)]
 _TABLES = """
 CREATE TABLE IF NOT EXISTS element_version (
     element_id INTEGER NOT NULL, name TEXT NOT NULL, valid_from INTEGER NOT NULL, metadata TEXT NOT NULL,
@@ -177,14 +178,13 @@ class Catalog:
 
 
 def _text(metadata: Metadata) -> str:
-    fields = {key: value for key, value in asdict(metadata).items() if value not in (None, "", (), {})}
-    fields["kind"] = int(metadata.kind)
-    return json.dumps(fields)
+    known = {name: value for name in _FIELDS if (value := getattr(metadata, name)) not in (None, "", (), {})}
+    return json.dumps(known | {"kind": int(metadata.kind)})
 
 
 def _parse(text: str) -> Metadata:
-    fields = json.loads(text)
-    fields["kind"] = Kind(fields["kind"])
-    fields["states"] = {int(number): name for number, name in fields.get("states", {}).items()}
-    fields["aliases"] = tuple(fields.get("aliases", ()))
-    return Metadata(**fields)
+    known = json.loads(text)
+    known["kind"] = Kind(known["kind"])
+    known["states"] = {int(number): name for number, name in known.get("states", {}).items()}
+    known["aliases"] = tuple(known.get("aliases", ()))
+    return Metadata(**known)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from archiver.model import SampleBatch
-from archiver.model.identity import newest_versions
+from archiver.model.batch import sort_order
 
 _PENDING_ROWS = 200_000
 
@@ -79,12 +79,7 @@ def last_of_each(batch: SampleBatch) -> SampleBatch:
     """Return the valid sample with the greatest source time of each element in a batch."""
     if batch.num_rows < 2:
         return batch
-    time = batch.source_time
-    if (time[1:] >= time[:-1]).all() and not batch.sequence.any() and (np.diff(batch.receive_time) >= 0).all():
-        # in order of time: the last row of an element is its newest
-        last = np.full(len(batch.elements), -1, np.int64)
-        last[batch.codes] = np.arange(batch.num_rows)
-        return batch.take(last[last >= 0])
-    rows = newest_versions(batch)
-    ends = np.append(rows.codes[1:] != rows.codes[:-1], True)
-    return rows.filter(ends)
+    order = sort_order(batch.codes, batch.source_time, batch.sequence, batch.receive_time)
+    codes = batch.codes if order is None else batch.codes[order]
+    ends = np.flatnonzero(np.append(codes[1:] != codes[:-1], True))
+    return batch.take(ends if order is None else order[ends])

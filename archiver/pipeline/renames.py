@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from archiver.model import Interval, SampleBatch
+from archiver.model.merge import merged
 from archiver.model.time import ALWAYS
 from archiver.pipeline.latest import last_of_each
 from archiver.pipeline.tail import TailedBackend
@@ -49,11 +50,12 @@ class RenamedReader:
             if plain:
                 yield from self._reader.read(plain, interval, groups=groups, as_of=as_of, versions=versions)
                 plain = []
+            streams = []
             for name, (start, end) in sorted(spans.items(), key=lambda item: item[1]):
-                part = interval.intersect(Interval(start, end))
-                if part is not None:
+                if (part := interval.intersect(Interval(start, end))) is not None:
                     batches = self._reader.read([name], part, groups=groups, as_of=as_of, versions=versions)
-                    yield from (_renamed(batch, element) for batch in batches)
+                    streams.append(_renamed(batches, element))
+            yield from merged(streams, versions=versions)
         if plain:
             yield from self._reader.read(plain, interval, groups=groups, as_of=as_of, versions=versions)
 
@@ -66,8 +68,8 @@ class RenamedReader:
         as_of: int | None = None,
     ) -> SampleBatch:
         """Return the last sample of each element before a time; see `archiver.ports.Backend.last_before`."""
-        found = []
-        plain = []
+        found: list[SampleBatch] = []
+        plain: list[str] = []
         for element in set(elements):
             spans = self._names(element)
             if set(spans) == {element}:
@@ -76,7 +78,7 @@ class RenamedReader:
             for name, (start, end) in spans.items():
                 if start < time:
                     rows = self._reader.last_before([name], min(time, end), groups=groups, as_of=as_of)
-                    found.append(_renamed(rows.filter(rows.source_time >= start), element))
+                    found += _renamed([rows.filter(rows.source_time >= start)], element)
         if plain:
             found.append(self._reader.last_before(plain, time, groups=groups, as_of=as_of))
         return last_of_each(SampleBatch.concat(found)).sorted()
@@ -90,5 +92,6 @@ class RenamedReader:
         return self._reader.coverage()
 
 
-def _renamed(batch: SampleBatch, element: str) -> SampleBatch:
-    return batch.with_elements(np.zeros(batch.num_rows, np.int32), [element])
+def _renamed(batches: Iterable[SampleBatch], element: str) -> Iterator[SampleBatch]:
+    for batch in batches:
+        yield batch.with_elements(np.zeros(batch.num_rows, np.int32), [element])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from archiver.model import Interval, SampleBatch
-from archiver.model.identity import duplicates, newest_versions
+from archiver.model.identity import newest_versions
+from archiver.model.merge import merged
 from archiver.pipeline.lane import Lane
 from archiver.pipeline.latest import last_of_each
 from archiver.pipeline.processing import LaneState, process
@@ -41,7 +40,7 @@ class TailedBackend:
         if as_of is not None:
             tail = tail.filter(tail.receive_time <= as_of)
         stored = self._lane.backend.read(elements, interval, groups=groups, as_of=as_of, versions=versions)
-        yield from _merge(stored, tail.sorted(), versions)
+        yield from merged([stored, iter([tail.sorted()])], versions=versions) if tail.num_rows else stored
 
     def last_before(
         self,
@@ -79,36 +78,3 @@ class TailedBackend:
         processed = process(entries, self._lane.router, state, set(elements))
         parts = [*processed.parts.items(), *processed.state.held().items()]
         return SampleBatch.concat([batch for name, batch in parts if groups is None or name in groups])
-
-
-def _merge(stored: Iterator[SampleBatch], tail: SampleBatch, versions: bool) -> Iterator[SampleBatch]:
-    """Merge a sorted stream with a sorted batch, each sample once."""
-    for batch in stored:
-        if not tail.num_rows:
-            yield batch
-            continue
-        count = _rows_up_to(tail, batch)
-        if count:
-            yield _once(SampleBatch.concat([batch, tail.slice(0, count)]), versions)
-            tail = tail.slice(count)
-        else:
-            yield batch
-    if tail.num_rows:
-        yield _once(tail, versions)
-
-
-def _rows_up_to(tail: SampleBatch, batch: SampleBatch) -> int:
-    """Return how many rows of a sorted tail lie at or before the last row of a batch."""
-    if not batch.num_rows:
-        return 0
-    last = batch.elements[int(batch.codes[-1])]
-    time, sequence = int(batch.source_time[-1]), int(batch.sequence[-1])
-    order = np.array([(name > last) - (name < last) for name in tail.elements], np.int8)[tail.codes]
-    same = (tail.source_time < time) | ((tail.source_time == time) & (tail.sequence <= sequence))
-    return int(((order < 0) | ((order == 0) & same)).sum())
-
-
-def _once(batch: SampleBatch, versions: bool) -> SampleBatch:
-    if not versions:
-        return newest_versions(batch)
-    return batch.filter(~duplicates(batch, SampleBatch.empty())).sorted()

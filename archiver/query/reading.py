@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from archiver.model import Interval, SampleBatch, TransientError
+from archiver.model.merge import Key, after, key_of
 from archiver.model.time import NANOSECONDS
-from archiver.query.merge import Key, after, key_of
 from archiver.query.plan import Step
 from archiver.query.ports import Readable, Readers
 from archiver.query.request import Missing, Part, Query

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archiver.model import SampleBatch
+from archiver.model.batch import SampleBatch
 from archiver.model.identity import distinct, newest_versions
 
 Key = tuple[str, int, int] | tuple[str, int, int, int]
