@@ -66,26 +66,26 @@ def test_receive_times_grow_even_when_the_clock_stands_still(bench: Bench):
 
 
 @pytest.mark.parametrize(
-    ("element", "time", "reason"),
+    ("element", "offset", "reason"),
     [
-        ("T:1", NOW + 61 * NANOSECONDS, "too far in the future"),
-        ("S:1", NOW - 2 * DAY_NS, "older than the retention"),
-        ("X:1", NOW, "no archive group takes it"),
-        ("C:1", NOW, "unknown element"),
-        ("", NOW, "bad element name"),
-        ("T:\x00", NOW, "bad element name"),
-        ("T:" + "x" * 2000, NOW, "bad element name"),
+        ("T:1", 61 * NANOSECONDS, "too far in the future"),
+        ("S:1", -2 * DAY_NS, "older than the retention"),
+        ("X:1", 0, "no archive group takes it"),
+        ("C:1", 0, "unknown element"),
+        ("", 0, "bad element name"),
+        ("T:\x00", 0, "bad element name"),
+        ("T:" + "x" * 2000, 0, "bad element name"),
     ],
 )
-def test_a_bad_sample_is_rejected_and_its_neighbours_are_not(bench: Bench, element: str, time: int, reason: str):
-    receipt = bench.submit(SampleBatch.from_columns(["T:1", element, "T2"], [NOW, time, NOW], [1.0, 2.0, 3.0]))
+def test_a_bad_sample_is_rejected_and_its_neighbours_are_not(bench: Bench, element: str, offset: int, reason: str):
+    receipt = bench.submit(SampleBatch.from_columns(["T:1", element, "T2"], [NOW, NOW + offset, NOW], [1.0, 2.0, 3.0]))
     assert receipt.counts == {"buffered": 2, "rejected": 1}
     assert [key for key in receipt.reasons if key.startswith(reason)]
     assert [(r.row, r.element) for r in receipt.rejections] == [(1, element)]
     assert bench.journalled().present() == ["T:1", "T2"]
     ((_, account),) = bench.journal.accounts(0)
     row = decode(account).to_pylist()[0]
-    assert (row["element"], row["outcome"], row["count"], row["first"]) == (element, "rejected", 1, time)
+    assert (row["element"], row["outcome"], row["count"], row["first"]) == (element, "rejected", 1, NOW + offset)
 
 
 def test_a_described_element_is_taken_by_a_closed_group(bench: Bench):
