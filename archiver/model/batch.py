@@ -340,17 +340,19 @@ def sort_order(codes: NDArray[np.signedinteger[Any]], *keys: NDArray[Any]) -> In
 
     Batches come grouped by time or by element, and rarely shuffled, so the cheap orders are tried first.
     """
-    if len(codes) < 2 or _ascending(codes, *keys):
+    columns = (codes, *keys)
+    if len(codes) < 2 or _ascending(columns):
         return None
     order = _by_code(codes)
-    codes_, *keys_ = (column[order] for column in (codes, *keys))
-    if _ascending(codes_, *keys_):
+    if _ascending(column[order] for column in columns):
         return order
-    span = int(keys_[0].max()) - int(keys_[0].min()) + 1
-    if span * (int(codes_[-1]) + 1) < 2**63:  # both fit in one number, which sorts at once
-        finer = np.argsort(codes_ * np.int64(span) + (keys_[0] - keys_[0].min()), kind="stable")
-        if _ascending(*(column[finer] for column in (codes_, *keys_))):
-            return order[finer]
+    least = int(keys[0].min())
+    span = int(keys[0].max()) - least + 1
+    if span * (int(codes.max()) + 1) < 2**63:  # both fit in one number, which sorts at once; mostly sorted by now
+        number = codes[order] * np.int64(span) + (keys[0][order] - least)
+        order = order[np.argsort(number, kind="stable")]
+        if _ascending(column[order] for column in columns):
+            return order
     order = np.lexsort(keys[::-1])
     return order[_by_code(codes[order])]
 
@@ -360,13 +362,15 @@ def _by_code(codes: NDArray[Any]) -> Int64s:
     return np.argsort(narrow, kind="stable")
 
 
-def _ascending(*keys: NDArray[Any]) -> bool:
-    """Whether rows are in lexicographic order of the keys, equal neighbours allowed."""
-    tied = np.ones(len(keys[0]) - 1, bool)
-    for key in keys:
-        if (tied & (key[1:] < key[:-1])).any():
+def _ascending(columns: Iterable[NDArray[Any]]) -> bool:
+    """Whether rows are in lexicographic order of the columns, equal neighbours allowed; looks no further than needed."""
+    tied: Mask | None = None
+    for column in columns:
+        after, before = column[1:], column[:-1]
+        below, equal = after < before, after == before
+        if (below if tied is None else tied & below).any():
             return False
-        tied &= key[1:] == key[:-1]
+        tied = equal if tied is None else tied & equal
         if not tied.any():
             return True
     return True

@@ -6,6 +6,8 @@ from enum import IntEnum
 
 import pyarrow as pa
 
+from archiver.model.errors import InvalidInputError
+
 
 class Kind(IntEnum):
     """What a sample's value is. The code is stored; it never changes its meaning.
@@ -81,12 +83,15 @@ def kind_of(type_: pa.DataType) -> Kind:
     >>> kind_of(pa.int16()).name
     'INT'
     """
-    from archiver.model.errors import InvalidInputError
-
     if pa.types.is_dictionary(type_):
         type_ = type_.value_type
     if pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_):
-        return Kind(kind_of(type_.value_type) + 10)
+        item = kind_of(type_.value_type)
+        if item is Kind.NONE or item.is_list:
+            raise InvalidInputError(
+                f"values of Arrow type {type_} cannot be archived: give arrays a kind and one dimension"
+            )
+        return Kind(item + 10)
     tests = (
         (pa.types.is_floating, Kind.FLOAT),
         (pa.types.is_signed_integer, Kind.INT),

@@ -27,8 +27,8 @@ _UNITS_NS = {
     "w": 7 * DAY_NS,
     "y": 365 * DAY_NS,
 }
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|ms|min|s|m|h|d|w|y)")
-_ISO = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?\s*(Z|z|[+-]\d\d(?::?\d\d)?)?")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|ms|min|s|m|h|d|w|y)", re.ASCII)
+_ISO = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?\s*(Z|z|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
 
 
 def now() -> int:
@@ -65,6 +65,8 @@ def parse_duration(text: str) -> int:
         end = match.end()
     if not stripped or end != len(stripped):
         raise InvalidInputError(f"{text!r} is not a duration: write a number and a unit, such as 10s, 5m, 1h30m or 7d")
+    if total > MAX_TIME:
+        raise InvalidInputError(f"{text!r} is longer than int64 nanoseconds hold (292 years)")
     return total
 
 
@@ -95,9 +97,9 @@ def parse_time(text: str, *, at: int | None = None) -> int:
         if not rest:
             return base
         if rest[0] in "+-":
-            return base + (1 if rest[0] == "+" else -1) * parse_duration(rest[1:])
-    if re.fullmatch(r"-?\d{12,19}", stripped):
-        return int(stripped)
+            return _in_range(base + (1 if rest[0] == "+" else -1) * parse_duration(rest[1:]), text)
+    if re.fullmatch(r"-?\d{12,19}", stripped, re.ASCII):
+        return _in_range(int(stripped), text)
     match = _ISO.fullmatch(stripped)
     if match is None:
         raise InvalidInputError(f"{text!r} is not a time: write ISO-8601 with a zone (2026-01-01T00:00:00Z) or now-1h")
@@ -109,7 +111,10 @@ def parse_time(text: str, *, at: int | None = None) -> int:
     except ValueError as exc:
         raise InvalidInputError(f"{text!r} is not a time: {exc}") from exc
     seconds = (moment - _EPOCH) // timedelta(seconds=1)
-    value = seconds * NANOSECONDS + int((fraction or "").ljust(9, "0"))
+    return _in_range(seconds * NANOSECONDS + int((fraction or "").ljust(9, "0")), text)
+
+
+def _in_range(value: int, text: str) -> int:
     if not MIN_TIME <= value <= MAX_TIME:
         raise InvalidInputError(f"{text!r} is outside what int64 nanoseconds hold (1677 to 2262)")
     return value
