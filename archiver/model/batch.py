@@ -363,7 +363,7 @@ def _by_code(codes: NDArray[Any]) -> Int64s:
 
 
 def _ascending(columns: Iterable[NDArray[Any]]) -> bool:
-    """Whether rows are in lexicographic order of the columns, equal neighbours allowed; looks no further than needed."""
+    """Whether rows are in lexicographic order of the columns, equal neighbours allowed; as few are read as needed."""
     tied: Mask | None = None
     for column in columns:
         after, before = column[1:], column[:-1]
@@ -470,7 +470,7 @@ def _check_one_set(values: Iterable[pa.Array]) -> None:
 
 _EMPTY = SampleBatch(
     pa.RecordBatch.from_arrays(
-        [pa.array([], field.type) for field in BASE_FIELDS],
+        [pa.nulls(0, field.type) for field in BASE_FIELDS],  # pa.array would import pandas, where there is one
         schema=schema_of(()),
     )
 )
