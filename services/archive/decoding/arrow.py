@@ -44,6 +44,7 @@ def decode_arrow(body: bytes) -> Decoded:
         "no element name": _null(columns["element"]),
         "no source_time": _null(columns["source_time"]),
         "several values": _several(values, table.num_rows),
+        "an array with null items": _null_items(values, table.num_rows),
     }
     refused = np.any(list(bad.values()), axis=0)
     rows = np.flatnonzero(~refused)
@@ -112,6 +113,14 @@ def _several(values: dict[Kind, pa.Array], count: int) -> Mask:
     for array in values.values():
         present += ~_null(array)
     result: Mask = present > 1
+    return result
+
+
+def _null_items(values: dict[Kind, pa.Array], count: int) -> Mask:
+    result = np.zeros(count, bool)
+    for kind, array in values.items():
+        if kind.is_list and array.flatten().null_count:
+            result[pc.list_parent_indices(array).filter(array.flatten().is_null()).to_numpy()] = True
     return result
 
 

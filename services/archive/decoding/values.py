@@ -11,6 +11,7 @@ from archiver.model import Kind
 
 _KINDS = {kind.column: kind for kind in Kind}
 _EXACT = 2**53
+_TOO_LARGE = 2**1023
 _WORDS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 _BOUNDS = {Kind.INT: (-(2**63), 2**63 - 1), Kind.UINT: (0, 2**64 - 1), Kind.ENUM: (-(2**31), 2**31 - 1)}
 
@@ -38,7 +39,7 @@ def kind_for(value: Any, name: Any = None) -> Kind:
     if isinstance(value, float):
         return Kind.FLOAT
     if isinstance(value, int):
-        if abs(value) <= _EXACT or float(value) == value:
+        if _is_float(value):
             return Kind.FLOAT
         return Kind.UINT if value >= 2**63 else Kind.INT
     if isinstance(value, str):
@@ -53,6 +54,8 @@ def convert(value: Any, kind: Kind) -> Any:
     if kind.is_list:
         if not isinstance(value, list):
             raise RowError(f"value = {_show(value)}: not an array, as kind {kind.column} wants")
+        if None in value:
+            raise RowError("value: an array has null items; a sample has a value as a whole or none")
         return [convert(item, kind.item) for item in value]
     if kind is Kind.NONE:
         raise RowError('value: kind "none" goes with null only')
@@ -63,7 +66,7 @@ def convert(value: Any, kind: Kind) -> Any:
 
 
 def _kind_of_array(values: list[Any]) -> Kind:
-    items = {kind_for(value) for value in values if value is not None}
+    items = {kind_for(value) for value in values} - {Kind.NONE}
     if any(kind.is_list for kind in items):
         raise RowError("value: an array of arrays cannot be archived")
     if len(items) > 1:
@@ -77,10 +80,14 @@ def _float(value: Any) -> float | None:
         return _WORDS.get(value)  # what JSON has no number for
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    number = float(value) if isinstance(value, float) or abs(value) < 2**1023 else None
-    if number is None or (number != value and value == value):
-        raise RowError(f"value = {value}: no float holds it exactly; send it with kind int or uint")
-    return number
+    if isinstance(value, int) and not _is_float(value):
+        raise RowError(f"value = {_show(value)}: no float holds it exactly; send it with kind int or uint")
+    return float(value)
+
+
+def _is_float(value: int) -> bool:
+    """Whether a float holds a whole number exactly."""
+    return abs(value) <= _EXACT or (abs(value) < _TOO_LARGE and float(value) == value)
 
 
 def _whole(kind: Kind) -> Callable[[Any], int | None]:

@@ -188,10 +188,18 @@ function showLatest() {
 
 function readable(text, precision, states) {
   if (states && text in states) return states[text];
+  if (text.startsWith("[")) return arrayInShort(text);
   if (text.length > 80) return `${text.slice(0, 77)}…`;
   const number = Number(text);
   if (text.trim() === "" || !Number.isFinite(number) || Number.isInteger(number)) return text.replace(/\.0$/, "");
   return precision === null ? String(Number(number.toPrecision(9))) : number.toFixed(precision);
+}
+
+/** The first items of an array, and how many there are. */
+function arrayInShort(text) {
+  const items = text.slice(1, -1).split(",");
+  const first = items.slice(0, 4).map((item) => (Number.isFinite(Number(item)) ? String(Number(Number(item).toPrecision(4))) : item));
+  return items.length > 4 ? `${first.join(", ")} … (${items.length})` : first.join(", ");
 }
 
 // -- the plot -----------------------------------------------------------------------------------------
@@ -204,13 +212,17 @@ function columnsOf(start, now) {
   const times = [];
   const values = [];
   const bad = [];
+  const add = (seconds, value, badValue) => {
+    times.push(seconds);
+    values.push(value);
+    bad.push(badValue);
+  };
   gaps = [];
   for (const sample of shown.samples) {
     const value = numberOf(sample);
     const seconds = Math.max(sample.seconds, start);
-    times.push(seconds);
-    values.push(value);
-    bad.push(qualityOf(sample)[0] === "bad" ? value : null);
+    if (value === null && (values.at(-1) ?? null) !== null) add(seconds, values.at(-1), null); // it held until here
+    add(seconds, value, qualityOf(sample)[0] === "bad" ? value : null);
     if (gaps.length && gaps.at(-1)[1] === null) gaps.at(-1)[1] = seconds;
     if (value === null) gaps.push([seconds, null]);
   }
@@ -219,10 +231,8 @@ function columnsOf(start, now) {
   const last = values.at(-1);
   if (last !== null && times.at(-1) < now) {
     held[held.length - 1] = last;
-    times.push(now);
-    values.push(null);
-    bad.push(null);
     held.push(last);
+    add(now, null, null);
   }
   return [times, values, bad, held];
 }
@@ -230,9 +240,11 @@ function columnsOf(start, now) {
 function clearPlot() {
   chart?.destroy();
   chart = null;
+  $("figure").hidden = true;
 }
 
 function plot(columns, start, end) {
+  $("figure").hidden = false;
   if (!chart) chart = new uPlot(options(), columns, $("plot"));
   chart.batch(() => {
     chart.setData(columns, false);
