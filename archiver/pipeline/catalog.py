@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archiver.model import ElementVersion, InvalidInputError, Kind, Metadata, NotFoundError
-from archiver.model.time import MAX_TIME, MIN_TIME, now
+from archiver.model.time import MIN_TIME, now
 from archiver.pipeline.store import Store
 
 _FIELDS = [field.name for field in fields(Metadata)]
@@ -78,28 +78,23 @@ class Catalog:
         """Return all versions of an element, oldest first."""
         return list(self._versions[self.get(name).element_id])
 
-    def names(self, name: str) -> dict[str, tuple[int, int]]:
-        """Return the names an element had or has: name -> [start, end) in ns within which it was called so.
+    def names(self, name: str) -> tuple[str, ...]:
+        """Return every name under which samples of an element may be stored, the present one first.
 
-        A name that nobody described is its own, for all time.
+        A name belongs to one element for ever, so each counts for all time: a late sample is stored under the name
+        of the day it came, not of the day it is of. A name that nobody described is its own.
         """
         try:
             versions = self.history(name)
         except NotFoundError:
-            return {name: (MIN_TIME, MAX_TIME)}
-        spans: dict[str, tuple[int, int]] = {}
-        for index, version in enumerate(versions):
-            start = version.valid_from if index else MIN_TIME
-            end = versions[index + 1].valid_from if index + 1 < len(versions) else MAX_TIME
-            known = spans.get(version.name)
-            spans[version.name] = (known[0] if known else start, end)
-        return spans
+            return (name,)
+        return tuple(dict.fromkeys(version.name for version in reversed(versions)))
 
     # -- changing -------------------------------------------------------------------------------------
 
     def register(self, kinds: Mapping[str, Kind]) -> None:
         """Take elements that were seen for the first time, and the kind of those whose kind was not known."""
-        with self._lock, self._store.transaction() as connection:
+        with self._lock:
             fresh: list[ElementVersion] = []
             for name, kind in kinds.items():
                 old = self._current.get(name)
@@ -110,8 +105,9 @@ class Catalog:
                 elif old.metadata.kind is Kind.NONE and kind is not Kind.NONE:
                     fresh.append(replace(old, metadata=replace(old.metadata, kind=kind)))
             rows = [(v.element_id, v.name, v.valid_from, _text(v.metadata)) for v in fresh]
-            connection.executemany("INSERT OR REPLACE INTO element_version VALUES (?, ?, ?, ?)", rows)
-            for version in fresh:
+            with self._store.transaction() as connection:
+                connection.executemany("INSERT OR REPLACE INTO element_version VALUES (?, ?, ?, ?)", rows)
+            for version in fresh:  # after the commit: what the disk did not take is not known
                 self._remember(version)
 
     def describe(
@@ -121,6 +117,8 @@ class Catalog:
 
         Parameters
         ----------
+        name : str
+            Its name, a former one or an alias.
         metadata : Metadata
             A kind of `Kind.NONE` keeps the known kind.
         rename : str, optional
@@ -134,8 +132,8 @@ class Catalog:
             The new name or an alias belongs to another element, or `valid_from` lies before the newest version.
         """
         with self._lock:
-            old = self._current.get(name)
-            target = rename or name
+            old = self._current.get(name) or self._current.get(self._alias.get(name, ""))
+            target = rename or (name if old is None else old.name)
             self._check_free(target, metadata.aliases, old)
             if old is None:
                 version = ElementVersion(len(self._versions) + 1, target, MIN_TIME, metadata)
@@ -161,20 +159,30 @@ class Catalog:
                 raise InvalidInputError(f"{text!r} already names the element {holder.name!r}; choose another name")
 
     def _remember(self, version: ElementVersion) -> None:
+        """Take a version; a former name goes on to find the element, an alias that is left out does not."""
         history = self._versions.setdefault(version.element_id, [])
+        before = _others(history)
         if history and history[-1].valid_from == version.valid_from:
             history.pop()
-        elif history and history[-1].name != version.name:
-            # the old name is free from now on, but still finds the element until somebody takes it
-            self._current.pop(history[-1].name, None)
-            self._kinds.pop(history[-1].name, None)
-            self._alias[history[-1].name] = version.name
         history.append(version)
         self._current[version.name] = version
         self._kinds[version.name] = int(version.metadata.kind)
         self._alias.pop(version.name, None)
-        for alias in version.metadata.aliases:
-            self._alias[alias] = version.name
+        others = _others(history)
+        self._alias.update(dict.fromkeys(others, version.name))
+        for name in before - others - {version.name}:
+            del self._alias[name]
+        for former in history[:-1]:
+            if former.name != version.name:
+                self._current.pop(former.name, None)
+                self._kinds.pop(former.name, None)
+
+
+def _others(history: Sequence[ElementVersion]) -> set[str]:
+    """Return the former names and the aliases of an element."""
+    if not history:
+        return set()
+    return {*(version.name for version in history), *history[-1].metadata.aliases} - {history[-1].name}
 
 
 def _text(metadata: Metadata) -> str:

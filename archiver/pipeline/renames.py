@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from archiver.model import Interval, SampleBatch
 from archiver.model.merge import merged
-from archiver.model.time import ALWAYS
 from archiver.pipeline.latest import last_of_each
 from archiver.pipeline.tail import TailedBackend
 from archiver.ports import Coverage
-
-Spans = Mapping[str, tuple[int, int]]
 
 
 class RenamedReader:
@@ -23,10 +20,10 @@ class RenamedReader:
     ----------
     reader : TailedBackend
     names : callable
-        Gives, for an element, the names it had and the span of time of each (`Catalog.names`).
+        Gives, for an element, every name it has or had (`Catalog.names`).
     """
 
-    def __init__(self, reader: TailedBackend, names: Callable[[str], Spans]) -> None:
+    def __init__(self, reader: TailedBackend, names: Callable[[str], Sequence[str]]) -> None:
         self._reader = reader
         self._names = names
         self.name = reader.name
@@ -43,18 +40,17 @@ class RenamedReader:
         """Yield samples in order; see `archiver.ports.Backend.read`."""
         plain: list[str] = []
         for element in sorted(set(elements)):
-            spans = self._names(element)
-            if set(spans) == {element} and spans[element] == (ALWAYS.start, ALWAYS.end):
+            names = self._names(element)
+            if tuple(names) == (element,):
                 plain.append(element)
                 continue
             if plain:
                 yield from self._reader.read(plain, interval, groups=groups, as_of=as_of, versions=versions)
                 plain = []
-            streams = []
-            for name, (start, end) in sorted(spans.items(), key=lambda item: item[1]):
-                if (part := interval.intersect(Interval(start, end))) is not None:
-                    batches = self._reader.read([name], part, groups=groups, as_of=as_of, versions=versions)
-                    streams.append(_renamed(batches, element))
+            streams = [
+                _renamed(self._reader.read([name], interval, groups=groups, as_of=as_of, versions=versions), element)
+                for name in names
+            ]
             yield from merged(streams, versions=versions)
         if plain:
             yield from self._reader.read(plain, interval, groups=groups, as_of=as_of, versions=versions)
@@ -71,14 +67,11 @@ class RenamedReader:
         found: list[SampleBatch] = []
         plain: list[str] = []
         for element in set(elements):
-            spans = self._names(element)
-            if set(spans) == {element}:
+            names = self._names(element)
+            if tuple(names) == (element,):
                 plain.append(element)
                 continue
-            for name, (start, end) in spans.items():
-                if start < time:
-                    rows = self._reader.last_before([name], min(time, end), groups=groups, as_of=as_of)
-                    found += _renamed([rows.filter(rows.source_time >= start)], element)
+            found += _renamed([self._reader.last_before(names, time, groups=groups, as_of=as_of)], element)
         if plain:
             found.append(self._reader.last_before(plain, time, groups=groups, as_of=as_of))
         return last_of_each(SampleBatch.concat(found)).sorted()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from archiver.model import PermanentError, TransientError
+from archiver.model import BackpressureError, ForebayError, PermanentError, TransientError
 
 FORMAT = 1
 
@@ -24,20 +24,28 @@ class Store:
     Raises
     ------
     PermanentError
-        The file is broken or of a newer format.
+        The file is broken or of a newer format; it is left as it was.
+    TransientError
+        The file cannot be opened now.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.RLock()
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
-        with self.transaction() as connection:
+        connection: sqlite3.Connection | None = None
+        try:
+            connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
             version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > FORMAT:
+                raise PermanentError(f"{path} has format {version}, newer than {FORMAT}: upgrade forebay")
             connection.execute(f"PRAGMA user_version={FORMAT}")
-        if version > FORMAT:
-            raise PermanentError(f"{path} has format {version}, newer than {FORMAT}: upgrade forebay")
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+        except (sqlite3.DatabaseError, ForebayError) as exc:
+            if connection is not None:
+                connection.close()
+            raise exc if isinstance(exc, ForebayError) else _translate(exc, path) from exc
+        self._connection = connection
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -49,8 +57,7 @@ class Store:
                 self._connection.execute("COMMIT")
             except sqlite3.DatabaseError as exc:
                 self._roll_back()
-                kind = TransientError if isinstance(exc, sqlite3.OperationalError) else PermanentError
-                raise kind(f"{self._path}: {exc}") from exc
+                raise _translate(exc, self._path) from exc
             except BaseException:
                 self._roll_back()
                 raise
@@ -62,12 +69,23 @@ class Store:
     def create(self, schema: str) -> None:
         """Create the tables of one part, if they are not there."""
         with self._lock:
-            self._connection.executescript(schema)
+            try:
+                self._connection.executescript(schema)
+            except sqlite3.DatabaseError as exc:
+                raise _translate(exc, self._path) from exc
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._connection.close()
+
+
+def _translate(exc: sqlite3.DatabaseError, path: Path) -> ForebayError:
+    """Turn an error of the driver into one of ours: a full disk and locks pass, a broken file does not."""
+    if "full" in str(exc) or "disk I/O" in str(exc):
+        return BackpressureError(f"{path} cannot grow ({exc}): free space on its disk", 5.0)
+    kind = TransientError if isinstance(exc, sqlite3.OperationalError) else PermanentError
+    return kind(f"{path}: {exc}")
 
 
 class Snapshots:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from archiver.model import InvalidInputError, Kind, Metadata, NotFoundError
-from archiver.model.time import MAX_TIME, MIN_TIME
+from archiver.model import InvalidInputError, Kind, Metadata, NotFoundError, TransientError
+from archiver.model.time import MIN_TIME
 from archiver.pipeline.catalog import Catalog
 from archiver.pipeline.store import Store
 
@@ -52,13 +52,49 @@ def test_a_changed_unit_is_a_new_version(store: Store):
         catalog.describe("t", Metadata(unit="F"), valid_from=50)
 
 
-def test_a_renamed_element_is_found_by_both_names_and_knows_when_it_had_which(store: Store):
+def test_a_renamed_element_is_found_by_both_names(store: Store):
     Catalog(store).register({"old": Kind.FLOAT})
     Catalog(store).describe("old", Metadata(), rename="new", valid_from=100)
     catalog = Catalog(store)
     assert catalog.get("old").name == catalog.get("new").name == "new"
-    assert catalog.names("new") == {"old": (MIN_TIME, 100), "new": (100, MAX_TIME)}
-    assert catalog.names("never seen") == {"never seen": (MIN_TIME, MAX_TIME)}
+    assert catalog.names("new") == catalog.names("old") == ("new", "old")
+    assert catalog.names("never seen") == ("never seen",)
+
+
+def test_every_former_name_finds_an_element_that_was_renamed_often(store: Store):
+    catalog = Catalog(store)
+    catalog.register({"a": Kind.FLOAT})
+    for old, new in (("a", "b"), ("b", "c"), ("a", "d"), ("d", "b")):  # by a former name, and back to one
+        catalog.describe(old, Metadata(), rename=new)
+    for known in (catalog, Catalog(store)):
+        assert known.aliases() == {"a": "b", "c": "b", "d": "b"}
+        assert [version.name for version in known.elements()] == ["b"]
+        assert known.names("a") == ("b", "d", "c", "a")
+
+
+def test_an_alias_that_is_left_out_is_free_again(store: Store):
+    catalog = Catalog(store)
+    catalog.describe("a", Metadata(aliases=("x", "y")))
+    catalog.describe("x", Metadata(aliases=("y",)))
+    for known in (catalog, Catalog(store)):
+        assert known.aliases() == {"y": "a"}
+    catalog.describe("b", Metadata(aliases=("x",)))
+    assert catalog.get("x").name == "b"
+
+
+def test_an_element_that_the_disk_did_not_take_is_not_known(store: Store, monkeypatch: pytest.MonkeyPatch):
+    catalog = Catalog(store)
+
+    def fails(_self: Store) -> None:
+        raise TransientError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "transaction", fails)
+        with pytest.raises(TransientError):
+            catalog.register({"a": Kind.FLOAT})
+    assert catalog.kinds(["a"]).tolist() == [-1]
+    catalog.register({"a": Kind.FLOAT})
+    assert [version.name for version in Catalog(store).elements()] == ["a"]
 
 
 def test_names_and_aliases_belong_to_one_element(store: Store):
