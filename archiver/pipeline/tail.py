@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from archiver.model import Interval, SampleBatch
 from archiver.model.identity import newest_versions
@@ -10,7 +11,9 @@ from archiver.model.merge import merged
 from archiver.pipeline.lane import Lane
 from archiver.pipeline.latest import last_of_each
 from archiver.pipeline.processing import LaneState, process
-from archiver.ports import Coverage, Journal
+from archiver.ports import Coverage, Journal, JournalEntry
+
+_ROWS_AT_ONCE = 1_000_000
 
 
 class TailedBackend:
@@ -40,7 +43,8 @@ class TailedBackend:
         if as_of is not None:
             tail = tail.filter(tail.receive_time <= as_of)
         stored = self._lane.backend.read(elements, interval, groups=groups, as_of=as_of, versions=versions)
-        yield from merged([stored, iter([tail.sorted()])], versions=versions) if tail.num_rows else stored
+        tail = tail.sorted() if versions else newest_versions(tail)  # a stream that is merged repeats no identity
+        yield from merged([stored, iter([tail])], versions=versions) if tail.num_rows else stored
 
     def last_before(
         self,
@@ -62,7 +66,7 @@ class TailedBackend:
     def elements(self) -> list[str]:
         """Return the names of all elements that have a sample, sorted."""
         names = set(self._lane.backend.elements())
-        for entry in self._journal.read(self._lane.position or 0, 2**62):
+        for entry in chain.from_iterable(runs_of(self._journal, self._lane.position or 0)):
             names.update(name for name in entry.batch.present() if self._lane.router.groups_of(name))
         return sorted(names)
 
@@ -72,9 +76,17 @@ class TailedBackend:
 
     def _tail(self, elements: Sequence[str], groups: Sequence[str] | None) -> SampleBatch:
         position, state = self._lane.committed or (0, LaneState.initial(self._lane.router))
-        entries = self._journal.read(position, 2**62)
-        if not entries and not state.smoothers:
-            return SampleBatch.empty()
-        processed = process(entries, self._lane.router, state, set(elements))
-        parts = [*processed.parts.items(), *processed.state.held().items()]
+        wanted, parts = set(elements), []
+        for entries in runs_of(self._journal, position):
+            processed = process(entries, self._lane.router, state, wanted)
+            parts += processed.parts.items()
+            state = processed.state
+        parts += state.held(wanted).items()
         return SampleBatch.concat([batch for name, batch in parts if groups is None or name in groups])
+
+
+def runs_of(journal: Journal, after: int) -> Iterator[list[JournalEntry]]:
+    """Yield the entries after an offset, in runs that are bounded: a backend may be far behind."""
+    while entries := journal.read(after, _ROWS_AT_ONCE):
+        yield entries
+        after = entries[-1].offset

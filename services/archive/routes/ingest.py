@@ -23,7 +23,7 @@ router = APIRouter(tags=["ingest"])
 _LISTED_LINES = 10
 _ROWS = [
     {"element": "BAR:T1", "source_time": "2026-01-01T00:00:00.000000001Z", "value": 20.5},
-    {"element": "BAR:VALVE", "source_time": "2026-01-01T00:00:01Z", "value": None, "status": 1 << 56},
+    {"element": "BAR:VALVE", "source_time": "2026-01-01T00:00:01Z", "value": 2, "kind": "enum", "status": 1},
 ]
 _RECEIPT = {
     "received": 3,
