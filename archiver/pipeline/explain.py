@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from archiver.model import ForebayError, Interval, NotFoundError, format_time
@@ -11,6 +12,7 @@ from archiver.pipeline.catalog import Catalog
 from archiver.pipeline.dead_letters import DeadLetters
 from archiver.pipeline.lane import Lane
 from archiver.pipeline.ledger import Ledger, Outcome
+from archiver.pipeline.processing import runs_of
 from archiver.pipeline.routing import Router
 from archiver.pipeline.tail import TailedBackend
 from archiver.ports import Journal
@@ -116,14 +118,10 @@ def _buffered(element: str, interval: Interval, lanes: Sequence[Lane], journal: 
     found = []
     for lane in lanes:
         groups = lane.router.groups_of(element)
-        times = [
-            int(time)
-            for entry in journal.read(lane.position or 0, 2**62)
-            for time in entry.batch.filter(
-                entry.batch.mask_elements([element]) & entry.batch.mask_interval(interval)
-            ).source_time
-        ]
-        if groups and times:
+        entries = chain.from_iterable(runs_of(journal, lane.position or 0)) if groups else ()
+        masks = ((e.batch, e.batch.mask_elements([element]) & e.batch.mask_interval(interval)) for e in entries)
+        times = [time for batch, mask in masks for time in batch.source_time[mask].tolist()]
+        if times:
             outcome = str(Outcome.BUFFERED)
             found.append(Finding(lane.backend.name, groups[0], outcome, "", len(times), min(times), max(times)))
     return found

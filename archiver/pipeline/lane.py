@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,7 @@ from archiver.model import ForebayError, Interval, Kind, PermanentError, SampleB
 from archiver.model.time import DAY_NS, MAX_TIME, now
 from archiver.pipeline.dead_letters import DeadLetters
 from archiver.pipeline.ledger import Ledger, Outcome, account, join
-from archiver.pipeline.processing import LaneState, process
+from archiver.pipeline.processing import LaneState, process, runs_of
 from archiver.pipeline.routing import Router
 from archiver.pipeline.store import Snapshots
 from archiver.ports import Backend, Journal, JournalEntry, Position, WriteReceipt
@@ -161,7 +162,7 @@ class Lane:
             return
         start = max(self.position or 0, self._dropped_before)
         stream = self._tools.journal.stream
-        for entry in self._tools.journal.read(start, 2**62):
+        for entry in chain.from_iterable(runs_of(self._tools.journal, start)):
             if entry.offset > offset:
                 break
             tables = [

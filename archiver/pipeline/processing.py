@@ -7,7 +7,7 @@ and a query that looks beyond the backend's position all start from the state th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from archiver.model import SampleBatch, Smoothing, SmoothingKind
 from archiver.pipeline.ledger import Outcome, account
 from archiver.pipeline.routing import Router
-from archiver.ports import JournalEntry
+from archiver.ports import Journal, JournalEntry
 from archiver.smoothing import RULES, Smoother, judge_late
+
+_ROWS_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,9 @@ class LaneState:
         groups = router.groups.values()
         return cls({g.name: Smoother(g.smoothing) for g in groups if g.smoothing.kind is not SmoothingKind.NONE})
 
-    def held(self) -> dict[str, SampleBatch]:
-        """Return samples that were neither stored nor discarded yet, by group."""
-        held = {name: smoother.held() for name, smoother in self.smoothers.items()}
+    def held(self, elements: Collection[str]) -> dict[str, SampleBatch]:
+        """Return samples of some elements that were neither stored nor discarded yet, by group."""
+        held = {name: smoother.copy(elements).held() for name, smoother in self.smoothers.items()}
         return {name: batch for name, batch in held.items() if batch.num_rows}
 
     def dump(self) -> bytes:
@@ -80,6 +82,13 @@ class LaneState:
             elif (held := Smoother.load(Smoothing(), part).held()).num_rows:
                 released[name] = held
         return cls(smoothers), released
+
+
+def runs_of(journal: Journal, after: int) -> Iterator[list[JournalEntry]]:
+    """Yield the entries after an offset, in runs that are bounded: a backend may be far behind."""
+    while entries := journal.read(after, _ROWS_AT_ONCE):
+        yield entries
+        after = entries[-1].offset
 
 
 ArchivedAround = Callable[[str, SampleBatch], SampleBatch]

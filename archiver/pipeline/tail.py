@@ -10,10 +10,8 @@ from archiver.model.identity import newest_versions
 from archiver.model.merge import merged
 from archiver.pipeline.lane import Lane
 from archiver.pipeline.latest import last_of_each
-from archiver.pipeline.processing import LaneState, process
-from archiver.ports import Coverage, Journal, JournalEntry
-
-_ROWS_AT_ONCE = 1_000_000
+from archiver.pipeline.processing import LaneState, process, runs_of
+from archiver.ports import Coverage, Journal
 
 
 class TailedBackend:
@@ -76,17 +74,11 @@ class TailedBackend:
 
     def _tail(self, elements: Sequence[str], groups: Sequence[str] | None) -> SampleBatch:
         position, state = self._lane.committed or (0, LaneState.initial(self._lane.router))
-        wanted, parts = set(elements), []
+        wanted = set(elements)
+        parts: list[tuple[str, SampleBatch]] = []
         for entries in runs_of(self._journal, position):
             processed = process(entries, self._lane.router, state, wanted)
             parts += processed.parts.items()
             state = processed.state
         parts += state.held(wanted).items()
         return SampleBatch.concat([batch for name, batch in parts if groups is None or name in groups])
-
-
-def runs_of(journal: Journal, after: int) -> Iterator[list[JournalEntry]]:
-    """Yield the entries after an offset, in runs that are bounded: a backend may be far behind."""
-    while entries := journal.read(after, _ROWS_AT_ONCE):
-        yield entries
-        after = entries[-1].offset
