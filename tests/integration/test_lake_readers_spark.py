@@ -5,6 +5,7 @@ Spark runs in a process of its own: a Java machine inside the test process outli
 
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -60,7 +61,9 @@ def read_by_spark(tmp_path, *lakes) -> list[list[dict]]:
     program = tmp_path / "reader.py"
     program.write_text(READER)
     command = [sys.executable, program, DELTA, *lakes]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, cwd=tmp_path)
+    # The machine's own name may be unknown to it, and nothing is to listen outside of it.
+    here = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "localhost"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, cwd=tmp_path, env=here)
     if "UNRESOLVED DEPENDENCIES" in done.stderr:
         pytest.skip(f"needs {DELTA} from Maven Central")
     assert done.returncode == 0, done.stderr[-3000:]
