@@ -299,6 +299,9 @@ class Journal(Protocol):
     def rows_after(self, after: int) -> int:
         """Return how many samples lie after an offset."""
 
+    def fullness(self) -> float:
+        """Return how full it is as a share of its bounds; at 1 it takes no more."""
+
     def overfull(self) -> bool:
         """Return whether lanes that are behind are to lose the oldest entries now: never, unless its options say so."""
 

@@ -25,6 +25,7 @@ _CACHED_ROWS = 4_000_000
 _GROUP_BYTES = 64 * 2**20
 _TRIM_BYTES = 8 * 2**20
 _TRIM_ENTRIES = 1000
+_NEARLY = 0.9
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS entry (
@@ -192,12 +193,15 @@ class SqliteJournal:
             old.entries - entries, old.rows - rows, old.bytes - size, last + 1, old.last, oldest[0] if oldest else None
         )
 
+    def fullness(self) -> float:
+        """Return how full it is as a share of its bounds, of size or age, whichever is nearer."""
+        state = self._state
+        age_s = 0.0 if state.oldest is None else (now() - state.oldest) / 1e9
+        return max(state.bytes / self.options.max_bytes, age_s / self.options.max_age_s)
+
     def overfull(self) -> bool:
         """Whether the policy is to drop the oldest entries, and the journal is within a tenth of a bound."""
-        if self.options.when_full != "drop_oldest":
-            return False
-        age_s = (now() - self._state.oldest) / 1e9 if self._state.oldest else 0.0
-        return self._state.bytes > 0.9 * self.options.max_bytes or age_s > self.options.max_age_s
+        return self.options.when_full == "drop_oldest" and self.fullness() > _NEARLY
 
     def _why_full(self, more: int) -> str:
         held = self._state.bytes + self._queued_bytes

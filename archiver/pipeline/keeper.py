@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import pyarrow as pa
 
@@ -18,6 +19,7 @@ _LOG = logging.getLogger(__name__)
 _TICK_S = 0.5
 _SNAPSHOT_EVERY_S = 30.0
 _SNAPSHOT_ROWS = 2_000_000
+_SNAPSHOT_FULLNESS = 0.25
 _LATEST = "latest"
 
 
@@ -36,6 +38,7 @@ class Keeper:
         self._lanes = lanes
         self._stop = threading.Event()
         self._working = threading.Lock()
+        self._absorbing = threading.Lock()
         self._snapshot_offset = 0
         self._snapshot_time = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
@@ -70,7 +73,16 @@ class Keeper:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
-        self.once()
+        try:
+            self.once()
+        except ForebayError as exc:
+            _LOG.warning("housekeeping: %s; the next start does it", exc)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Do nothing until the end of the block: while lanes are exchanged, nobody speaks for what they need."""
+        with self._working:
+            yield
 
     def once(self) -> None:
         """Absorb, snapshot and trim now."""
@@ -82,8 +94,9 @@ class Keeper:
     def absorb(self) -> None:
         """Move the intake's accounts from the journal to the ledger."""
         journal, ledger = self._tools.journal, self._tools.ledger
-        for offset, payload in journal.accounts(ledger.position(INTAKE, journal.stream)):
-            ledger.record(INTAKE, journal.stream, offset, decode(payload))
+        with self._absorbing:  # requests absorb too, and each account counts once
+            for offset, payload in journal.accounts(ledger.position(INTAKE, journal.stream)):
+                ledger.record(INTAKE, journal.stream, offset, decode(payload))
 
     def _run(self) -> None:
         while not self._stop.wait(_TICK_S):
@@ -95,12 +108,17 @@ class Keeper:
 
     def _tick(self) -> None:
         self.absorb()
-        rows = self._tools.journal.state().rows
-        late = time.monotonic() - self._snapshot_time > _SNAPSHOT_EVERY_S
-        if rows and (late or rows > _SNAPSHOT_ROWS):
-            self._snapshot()
         self._drop_oldest()
+        if self._snapshot_pays():
+            self._snapshot()
         self._trim()
+
+    def _snapshot_pays(self) -> bool:
+        """Whether a snapshot lets the journal trim enough: it costs a row per element."""
+        journal = self._tools.journal
+        fresh = min((lane.position or 0 for lane in self._lanes()), default=self._latest.offset) > self._snapshot_offset
+        late = time.monotonic() - self._snapshot_time > _SNAPSHOT_EVERY_S
+        return fresh and (late or journal.state().rows > _SNAPSHOT_ROWS or journal.fullness() > _SNAPSHOT_FULLNESS)
 
     def _snapshot(self) -> None:
         for lane in self._lanes():
@@ -120,7 +138,7 @@ class Keeper:
         state = journal.state()
         offset = state.first + state.entries // 10
         _LOG.error(
-            "the journal is full: lanes that are behind lose what lies before offset %d (see the ledger)", offset
+            "the journal is full: lanes that are behind lose what they lack up to offset %d (see the ledger)", offset
         )
         for lane in self._lanes():
             lane.give_up_before(offset)

@@ -94,7 +94,9 @@ class Lane:
         self._retries = 0
         self._last_error = ""
         self._written = 0
-        self._dropped_before = 0
+        self._dropped_before = tools.ledger.position(backend.name, self._dropped_stream)
+        self._asked_to_drop = 0
+        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"lane-{backend.name}", daemon=True)
 
     # -- life -----------------------------------------------------------------------------------------
@@ -108,6 +110,7 @@ class Lane:
         if drain:
             self.flush(timeout_s=60.0)
         self._stop.set()
+        self._wake.set()
         self._flush_now.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -152,31 +155,25 @@ class Lane:
         """Return how it is doing."""
         journal, position = self._tools.journal, self.position or 0
         waiting, oldest = journal.rows_after(position), 0.0
-        if waiting and (entries := journal.read(position, 1)) and entries[0].batch.num_rows:
-            oldest = max(0.0, (now() - int(entries[0].batch.receive_time[0])) / 1e9)
+        if waiting and (entries := journal.read(position, 1)) and entries[-1].batch.num_rows:
+            oldest = max(0.0, (now() - int(entries[-1].batch.receive_time[0])) / 1e9)
         return LaneStatus(self._state, self.position, waiting, oldest, self._retries, self._last_error, self._written)
 
     def give_up_before(self, offset: int) -> None:
-        """Let the journal forget entries that the backend does not have; they are accounted for as dropped."""
-        if offset <= self.safe_offset:
-            return
-        start = max(self.position or 0, self._dropped_before)
-        stream = self._tools.journal.stream
-        for entry in chain.from_iterable(runs_of(self._tools.journal, start)):
-            if entry.offset > offset:
-                break
-            tables = [
-                account(part, Outcome.DROPPED, group=name, reason="journal full")
-                for name, part in self.router.split(entry.batch).items()
-            ]
-            self._tools.ledger.record(self.backend.name, f"{stream}/dropped", entry.offset, join(tables))
-        self._dropped_before = offset
+        """Ask the lane to go on behind an offset, if its backend does not have what lies before.
+
+        The lane does so between two attempts to write, so that a sample is stored or dropped and never both. What it
+        gives up is accounted for as dropped, and then the journal may forget it.
+        """
+        self._asked_to_drop = max(self._asked_to_drop, offset)
+        self._wake.set()
 
     # -- the thread -----------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
+                self._let_go()
                 self._recover()
                 self._set_state("running")
                 while not self._stop.is_set():
@@ -204,8 +201,7 @@ class Lane:
                 "lane %s: the journal has nothing between the backend's offset %d and %d: fill it with `forebay copy`"
             )
             _LOG.error(text, backend.name, position, first)
-        state = self._state_at(position)
-        self._publish(position, state)
+        self._publish(max(position, self._dropped_before), self._state_at(position))
 
     def _state_at(self, position: int) -> LaneState:
         """Return the smoothing state at the backend's position: a snapshot, and what came after it once more."""
@@ -241,7 +237,32 @@ class Lane:
         before = self.backend.last_before(names, first, groups=[group])
         return SampleBatch.concat([before, *self.backend.read(names, interval, groups=[group])])
 
+    def _let_go(self) -> bool:
+        """Go on behind what was asked to be given up, and account for it; return whether the backend lacked any."""
+        tools, offset = self._tools, self._asked_to_drop
+        reached = self.position
+        if reached is None:  # it never answered: what it has is known from the ledger
+            reached = max(tools.ledger.position(self.backend.name, tools.journal.stream), self._dropped_before)
+        if offset <= reached:
+            return False
+        for entry in chain.from_iterable(runs_of(tools.journal, reached)):
+            if entry.offset > offset:
+                break
+            parts = self.router.split(entry.batch).items()
+            tables = [account(part, Outcome.DROPPED, group=name, reason="journal full") for name, part in parts]
+            tools.ledger.record(self.backend.name, self._dropped_stream, entry.offset, join(tables))
+        self._dropped_before = offset
+        if self._committed is not None:
+            self._publish(offset, self._committed[1])
+            self.snapshot()
+        return True
+
+    @property
+    def _dropped_stream(self) -> str:
+        return f"{self._tools.journal.stream}/dropped"
+
     def _cycle(self) -> None:
+        self._let_go()
         entries = self._gather()
         if not entries:
             return
@@ -343,7 +364,8 @@ class Lane:
                 self._last_error = str(exc)
                 self._set_state("retrying")
                 _LOG.warning("lane %s: %s; trying again", self.backend.name, exc)
-                if self._stop.wait(delay * random.uniform(0.5, 1.0)):
+                self._pause(delay * random.uniform(0.5, 1.0))
+                if self._stop.is_set() or self._let_go():
                     raise
                 delay = min(delay * 2, self._settings.retry_longest / 1e9)
 
@@ -366,7 +388,12 @@ class Lane:
         longest = self._settings.retry_longest / 1e9
         delay = min(self._settings.retry_first / 1e9 * 2 ** min(self._retries, 20), longest)
         _LOG.warning("lane %s: %s; trying again in %.1f s", self.backend.name, exc, delay)
-        self._stop.wait(delay * random.uniform(0.5, 1.0))
+        self._pause(delay * random.uniform(0.5, 1.0))
+
+    def _pause(self, seconds: float) -> None:
+        """Wait before the next attempt, unless there is something else to do."""
+        self._wake.wait(seconds)
+        self._wake.clear()
 
     def snapshot(self) -> None:
         """Keep the smoothing state, so that the journal may be trimmed up to the position that it belongs to."""

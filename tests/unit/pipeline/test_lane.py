@@ -258,10 +258,34 @@ def test_a_backend_behind_a_full_journal_gives_up_on_record(bench: Bench):
     bench.append("P1", 1.0)
     bench.append("P1", 2.0)
     lane = bench.start()
+    while not lane.status().retries:
+        lane.flush(1)
     lane.give_up_before(1)
-    assert lane.safe_offset == 1
+    while lane.safe_offset < 1:
+        lane.flush(1)
     assert bench.totals() == {"plain/dropped:journal full": 1}
     bench.backend.down = 0
+    while not lane.flush(1):
+        pass
+    assert bench.stored("P1") == [2.0], "what was dropped is not stored after all"
+    assert bench.totals() == {"plain/dropped:journal full": 1, "plain/stored": 1}
+
+
+def test_what_was_given_up_stays_so_after_a_restart(bench: Bench):
+    bench.append("P1", 1.0)
+    assert bench.start().flush(10)
+    bench.backend.down = 10**9
+    bench.append("P1", 2.0)
+    bench.append("P1", 3.0)
+    assert bench.lane is not None
+    bench.lane.give_up_before(2)
+    while bench.lane.safe_offset < 2:
+        bench.lane.flush(1)
+    bench.lane.stop(drain=False)
+    bench.backend.down = 0
+    assert bench.start().flush(10)
+    assert bench.stored("P1") == [1.0, 3.0]
+    assert bench.totals() == {"plain/dropped:journal full": 1, "plain/stored": 2}
 
 
 def test_the_position_is_the_backends_and_not_the_lanes(bench: Bench):
