@@ -248,7 +248,9 @@ class Archive:
         """Return how every backend is doing."""
         states = []
         for settings in self.settings.backends:
-            lane = self.lanes[settings.name]
+            lane = self.lanes.get(settings.name)
+            if lane is None:
+                continue  # between two configurations: `reload` has yet to start it
             try:
                 coverage = tuple(lane.backend.coverage()) if lane.position is not None else ()
             except ForebayError:

@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -170,3 +171,9 @@ def test_metrics_escape_their_labels():
     text = Exposition()
     text.add("n", "counter", "What.", [({"reason": 'a "b"\\\n'}, 3), ({"reason": "c"}, 0.5)])
     assert text.render().splitlines()[2:] == [r'n{reason="a \"b\"\\\n"} 3', 'n{reason="c"} 0.5']
+
+
+def test_the_reference_lists_every_problem():
+    page = Path(__file__).parents[3] / "docs/reference/http-api.md"
+    text = page.read_text(encoding="utf-8")
+    assert [problem.name for problem in PROBLEMS.values() if f"`{problem.name}`" not in text] == []

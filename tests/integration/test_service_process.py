@@ -1,0 +1,150 @@
+"""`forebay up` as a process: it says when it answers, drains when asked to stop, and refuses in words."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+
+from archiver import config
+from archiver.bootstrap import Archive
+from archiver.model import Interval
+from archiver.query import Query
+
+UP = [sys.executable, "-c", "from archiver.cli import main; main()", "up"]
+LAKE = '[[backends]]\nname = "lake"\nkind = "parquet"\n'
+PLANT = '[[sources]]\nname = "plant"\nkind = "simulator"\ninterval = "20ms"\n'
+PATIENCE_S = 30.0
+
+
+@contextmanager
+def running(data, *flags):
+    command = [*UP, "--data", str(data), "--port", "0", *flags]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            line = process.stdout.readline()
+            assert line.startswith("ready http://127.0.0.1:"), line + process.stderr.read()
+            yield process, line.split()[1]
+        finally:
+            process.kill()
+
+
+def ask(url, path, content=None):
+    body = None if content is None else json.dumps(content).encode()
+    with urlopen(Request(url + path, body, {"Content-Type": "application/json"})) as answer:
+        return json.loads(answer.read())
+
+
+def until(condition):
+    """Poll a condition of another process."""
+    end = time.monotonic() + PATIENCE_S
+    while not (result := condition()):
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.05)
+    return result
+
+
+def rows(count):
+    return [{"element": "T1", "source_time": 10**18 + i, "value": i} for i in range(count)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_drains_and_exits_0(tmp_path, number):
+    (tmp_path / "forebay.toml").write_text(LAKE + PLANT)
+    with running(tmp_path) as (process, url):
+        assert ask(url, "/v1/samples", rows(10))["counts"]["buffered"] == 10
+        until(lambda: len(ask(url, "/v1/elements")["elements"]) > 1)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+        assert (process.returncode, errors) == (0, "")
+    with Archive(config.load(tmp_path / "forebay.toml", overrides={"data": str(tmp_path)})) as archive:
+        assert archive.wait_ready()
+        assert archive.backend_states()[0].lane.lag_samples == 0  # it was stored before the process ended
+        table = archive.query(Query(("T1",), Interval(0, 2 * 10**18))).table()
+        assert table["value"].to_pylist() == list(range(10))
+
+
+def test_what_was_acknowledged_survives_a_kill(tmp_path):
+    (tmp_path / "forebay.toml").write_text(LAKE)
+    with running(tmp_path) as (process, url):
+        ask(url, "/v1/samples", rows(10))
+        process.kill()
+        process.wait()
+    with running(tmp_path) as (_, url):
+        found = ask(url, "/v1/samples?element=T1&start=1000000000000000000")
+        assert [sample["value"] for sample in found["samples"]] == list(range(10))
+
+
+def refused(*flags):
+    done = subprocess.run([*UP, *flags], capture_output=True, text=True, timeout=PATIENCE_S)
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+def test_a_second_one_on_the_same_directory_is_refused(tmp_path):
+    (tmp_path / "forebay.toml").write_text(LAKE)
+    with running(tmp_path) as (_, url):
+        code, message = refused("--data", str(tmp_path), "--port", "0")
+        assert code == 2
+        assert "in use by another forebay" in message
+        assert url in message
+
+
+def test_a_mistake_in_the_configuration_is_told_with_key_value_and_fix(tmp_path):
+    file = tmp_path / "mistake.toml"
+    file.write_text('[[backends]]\nname = "lake"\nkind = "parket"\n')
+    code, message = refused("--config", str(file), "--data", str(tmp_path))
+    assert code == 2
+    assert "parket" in message
+    assert "parquet" in message
+
+
+def test_a_port_in_use_is_told(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, message = refused("--data", str(tmp_path), "--port", str(port))
+    assert code == 2
+    assert f"server.port = {port}" in message
+    assert "--port" in message
+
+
+def test_sighup_reads_the_configuration_again(tmp_path):
+    file = tmp_path / "forebay.toml"
+    file.write_text(LAKE)
+    with running(tmp_path) as (process, url):
+        file.write_text(LAKE + '[[backends]]\nname = "twin"\nkind = "memory"\n' + PLANT)
+        process.send_signal(signal.SIGHUP)
+        until(lambda: [b["name"] for b in ask(url, "/v1/backends")["backends"]] == ["lake", "twin"])
+        until(lambda: ask(url, "/v1/elements")["elements"])
+        file.write_text(LAKE + "[[bakends]]\n")
+        process.send_signal(signal.SIGHUP)
+        assert "bakends" in until(process.stderr.readline) or "bakends" in until(process.stderr.readline)
+        assert len(ask(url, "/v1/backends")["backends"]) == 2  # a mistake changes nothing
+
+
+def test_the_units_of_a_source_are_known_from_the_start(tmp_path):
+    (tmp_path / "forebay.toml").write_text(LAKE + PLANT)
+    with running(tmp_path) as (_, url):
+
+        def unit():
+            try:
+                return ask(url, "/v1/elements/metadata?element=plant%3ACOOLING%3AINLET")["unit"]
+            except HTTPError:
+                return None
+
+        assert until(unit) == "degC"
+
+
+def test_the_lock_tells_other_commands_where_it_answers(tmp_path):
+    (tmp_path / "forebay.toml").write_text(LAKE)
+    with running(tmp_path) as (process, url):
+        assert json.loads((tmp_path / "lock").read_text()) == {"pid": process.pid, "url": url}
