@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
@@ -25,8 +27,8 @@ from archiver.pipeline.explain import Explanation, explain
 from archiver.pipeline.intake import Intake, IntakeReceipt
 from archiver.pipeline.keeper import Keeper
 from archiver.pipeline.lane import Lane, LaneStatus, LaneTools
-from archiver.pipeline.latest import Latest
-from archiver.pipeline.ledger import Ledger, Outcome, Total
+from archiver.pipeline.latest import Latest, last_of_each
+from archiver.pipeline.ledger import HELD, Ledger, Outcome, Total
 from archiver.pipeline.lock import DirectoryLock
 from archiver.pipeline.maintenance import Maintenance
 from archiver.pipeline.renames import RenamedReader
@@ -36,6 +38,7 @@ from archiver.pipeline.tail import TailedBackend
 from archiver.ports import Backend, BackendContext, Coverage, Journal
 from archiver.query import Answer, Query, execute, values_at
 
+_LOG = logging.getLogger(__name__)
 SETTINGS_FILE = "settings.json"
 
 
@@ -101,20 +104,26 @@ class Archive:
             Another process works on it.
         """
         self.lock.acquire()
-        try:
-            self._open()
-        except BaseException:
-            self.lock.release()
-            raise
+        with ExitStack() as undo:
+            undo.callback(self.lock.release)
+            self._open(undo)
+            undo.pop_all()
+        for lane in self.lanes.values():
+            lane.start()
+        self._keeper.start()
+        self._maintenance.start()
         return self
 
-    def _open(self) -> None:
+    def _open(self, undo: ExitStack) -> None:
+        """Put everything together; nothing runs yet but the journal's own thread."""
         self._store = Store(self.directory / "archive.db")
+        undo.callback(self._store.close)
         self.catalog = Catalog(self._store)
         self.ledger = Ledger(self._store)
         self.dead_letters = DeadLetters(self._store)
         self.journal = self._make_journal()
         self.journal.open()
+        undo.callback(self.journal.close)
         self._tools = LaneTools(self.journal, self.ledger, self.dead_letters, Snapshots(self._store))
         self._latest = Latest()
         self._keeper = Keeper(self._tools, self._latest, lambda: list(self.lanes.values()))
@@ -123,11 +132,18 @@ class Archive:
             self.journal, self.catalog, lambda: self._router, self._latest, self.settings.intake.future
         )
         self.intake.resume_after(self._keeper.recover())
-        for backend in self.settings.backends:
-            self._start_lane(backend)
-        self._keeper.start()
-        self._maintenance.start()
-        (self.directory / SETTINGS_FILE).write_text(self.settings.model_dump_json(), encoding="utf-8")
+        self.lanes = {backend.name: self._make_lane(backend, self._router) for backend in self.settings.backends}
+        self._note_settings()
+
+    def _note_settings(self) -> None:
+        """Write down what is in force: commands that find nobody running here go by it."""
+        path = self.directory / SETTINGS_FILE
+        fresh = path.with_suffix(".new")
+        try:
+            fresh.write_text(self.settings.model_dump_json(), encoding="utf-8")
+            fresh.replace(path)
+        except OSError as exc:
+            _LOG.warning("%s could not be written: %s; other commands go by the one before", path, exc.strerror)
 
     def wait_ready(self, timeout_s: float = 30.0) -> bool:
         """Wait until every backend was reached, or has failed to answer; return whether all were reached."""
@@ -169,20 +185,28 @@ class Archive:
             raise InvalidInputError("data and journal cannot change while running: restart forebay")
         old = {backend.name: backend for backend in self.settings.backends}
         new = {backend.name: backend for backend in settings.backends}
-        regrouped = settings.groups != self.settings.groups
-        self.settings, self._router = settings, Router(settings.archive_groups())
-        changes = []
-        for name in list(self.lanes):
-            if new.get(name) != old.get(name) or regrouped:
-                lane = self.lanes.pop(name)
-                lane.stop()
-                lane.backend.close()
-                changes += [] if name in new else [f"backend {name} removed"]
-        for name, backend in new.items():
-            if name not in self.lanes:
-                self._start_lane(backend)
-                changes.append(f"backend {name} {'changed' if name in old else 'added'}")
-        return changes
+        router = Router(settings.archive_groups())
+        kept = {
+            name
+            for name in self.lanes
+            if new.get(name) == old[name] and self.lanes[name].router.groups == router.for_backend(name).groups
+        }
+        # all new lanes before the first old one ends: when one cannot be made, everything is as it was
+        lanes = {name: self.lanes[name] if name in kept else self._make_lane(new[name], router) for name in new}
+        with self._keeper.paused():
+            for name in old.keys() - kept:
+                self.lanes[name].stop()
+                self.lanes[name].backend.close()
+            self._router, self.lanes = router, lanes
+            for name in new.keys() - kept:
+                lanes[name].start()
+        server = [] if settings.server == self.settings.server else ["the server's keys wait for a restart"]
+        self.settings = settings
+        self.intake.future_ns = settings.intake.future
+        self._note_settings()
+        removed = [f"backend {name} removed" for name in old if name not in new]
+        changed = [f"backend {name} {'changed' if name in old else 'added'}" for name in new if name not in kept]
+        return removed + changed + server
 
     def _make_journal(self) -> Journal:
         settings = self.settings.journal
@@ -190,19 +214,17 @@ class Archive:
         journal: Journal = kind(self.directory, kind.Options.model_validate(settings.model_extra or {}))
         return journal
 
-    def make_backend(self, settings: BackendSettings) -> Backend:
-        """Return a backend that is not open yet."""
+    def make_backend(self, settings: BackendSettings, router: Router | None = None) -> Backend:
+        """Return a backend that is not open yet, for the groups in force or those of another router."""
         kind = registry.load(registry.BACKENDS, settings.kind)
-        groups = self._router.for_backend(settings.name).groups
+        groups = (router or self._router).for_backend(settings.name).groups
         context = BackendContext(settings.name, self.directory, groups)
         backend: Backend = kind(context, settings.options(registry.BACKENDS))
         return backend
 
-    def _start_lane(self, settings: BackendSettings) -> None:
-        router = self._router.for_backend(settings.name)
-        lane = Lane(self.make_backend(settings), router, self._tools, settings.lane)
-        self.lanes[settings.name] = lane
-        lane.start()
+    def _make_lane(self, settings: BackendSettings, router: Router) -> Lane:
+        backend = self.make_backend(settings, router)
+        return Lane(backend, router.for_backend(settings.name), self._tools, settings.lane)
 
     # -- asking ---------------------------------------------------------------------------------------
 
@@ -228,19 +250,23 @@ class Archive:
 
     def latest(self, elements: Sequence[str] | None = None) -> SampleBatch:
         """Return the newest sample of each element, from memory."""
-        return self._latest.get(None if elements is None else [self._named(name) for name in elements])
+        names = None if elements is None else [name for text in elements for name in self.catalog.names(text)]
+        rows = self._latest.get(names)
+        renamed = self.catalog.canonical(rows)
+        return rows if renamed is rows else last_of_each(renamed).sorted()
 
     def explain(self, element: str, interval: Interval) -> Explanation:
         """Return what became of the samples of an element in an interval."""
         self._keeper.absorb()
         return explain(
-            self._named(element),
+            self.catalog.names(element),
             interval,
             catalog=self.catalog,
             router=self._router,
             ledger=self.ledger,
             dead_letters=self.dead_letters,
             lanes=list(self.lanes.values()),
+            readers=self.readers(),
             journal=self.journal,
         )
 
@@ -267,7 +293,13 @@ class Archive:
             for name, lane in self.lanes.items()
             if (waiting := lane.status().lag_samples)
         ]
-        return self.ledger.totals() + buffered
+        held = [
+            Total(name, group, str(Outcome.BUFFERED), HELD, batch.num_rows)
+            for name, lane in self.lanes.items()
+            if lane.committed is not None
+            for group, batch in lane.committed[1].held().items()
+        ]
+        return self.ledger.totals() + buffered + held
 
     @property
     def groups(self) -> Router:

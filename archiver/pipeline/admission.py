@@ -37,21 +37,9 @@ class Admission:
         self._catalog = catalog
         self._lock = threading.Lock()
         self._slots: dict[str, int] = {}
-        self._aliases: dict[str, str] = {}
         self.reason = np.zeros(0, np.uint8)
         self.retention = np.zeros(0, np.int64)
         self.kind = np.zeros(0, np.int16)
-
-    def canonical(self, batch: SampleBatch) -> SampleBatch:
-        """Return the batch with aliases and former names replaced by the elements' present names."""
-        aliases = self._catalog.aliases()
-        if not aliases or aliases.keys().isdisjoint(batch.elements):
-            return batch
-        names = [aliases.get(name, name) for name in batch.elements]
-        unique = list(dict.fromkeys(names))
-        position = {name: index for index, name in enumerate(unique)}
-        table = np.array([position[name] for name in names], np.int32)
-        return batch.with_elements(table[batch.codes], unique)
 
     def slots(self, batch: SampleBatch) -> NDArray[np.int32]:
         """Return the slot of each name in the batch's dictionary, int32."""

@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from archiver.model import ElementVersion, InvalidInputError, Kind, Metadata, NotFoundError
+from archiver.model import ElementVersion, InvalidInputError, Kind, Metadata, NotFoundError, SampleBatch
 from archiver.model.time import MIN_TIME, now
 from archiver.pipeline.store import Store
 
@@ -55,6 +55,17 @@ class Catalog:
     def aliases(self) -> Mapping[str, str]:
         """Return the present name of each alias and former name."""
         return self._alias
+
+    def canonical(self, batch: SampleBatch) -> SampleBatch:
+        """Return the batch with aliases and former names replaced by the elements' present names."""
+        aliases = self._alias
+        if not aliases or aliases.keys().isdisjoint(batch.elements):
+            return batch
+        names = [aliases.get(name, name) for name in batch.elements]
+        unique = list(dict.fromkeys(names))
+        position = {name: index for index, name in enumerate(unique)}
+        table = np.array([position[name] for name in names], np.int32)
+        return batch.with_elements(table[batch.codes], unique)
 
     def elements(self) -> list[ElementVersion]:
         """Return the current version of every element, by name."""

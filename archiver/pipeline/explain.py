@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
-from archiver.model import ForebayError, Interval, NotFoundError, format_time
+from archiver.model import ForebayError, Interval, NotFoundError, SampleBatch, format_time
 from archiver.pipeline.catalog import Catalog
 from archiver.pipeline.dead_letters import DeadLetters
 from archiver.pipeline.lane import Lane
-from archiver.pipeline.ledger import Ledger, Outcome
+from archiver.pipeline.ledger import HELD, Ledger, Outcome
 from archiver.pipeline.processing import runs_of
+from archiver.pipeline.renames import RenamedReader
 from archiver.pipeline.routing import Router
-from archiver.pipeline.tail import TailedBackend
 from archiver.ports import Journal
 
 
@@ -74,7 +74,7 @@ class Explanation:
 
 
 def explain(
-    element: str,
+    names: Sequence[str],
     interval: Interval,
     *,
     catalog: Catalog,
@@ -82,21 +82,30 @@ def explain(
     ledger: Ledger,
     dead_letters: DeadLetters,
     lanes: Sequence[Lane],
+    readers: Mapping[str, RenamedReader],
     journal: Journal,
 ) -> Explanation:
     """Return what became of the samples of an element in an interval.
 
     The ledger says what was done; the backends and the journal's tail say what is there.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Every name the element has or had, the present one first (`Catalog.names`).
+    readers : mapping of backend to RenamedReader
+        They know the element by its present name.
     """
-    findings = _findings(element, interval, ledger) + _buffered(element, interval, lanes, journal)
-    archived = {lane.backend.name: _count(element, interval, lane, journal) for lane in lanes}
+    element = names[0]
+    findings = _findings(names, interval, ledger) + _buffered(names, interval, lanes, journal)
+    archived = {name: _count(element, interval, reader) for name, reader in readers.items()}
     sentences = [_known(element, catalog), *_belongs(element, router)]
     for name, count in archived.items():
         what = "cannot be asked now" if count < 0 else f"holds {count} samples of it in this interval"
         sentences.append(f"Backend {name} {what}.")
     sentences += [_sentence(finding) for finding in _summary(findings)]
     for letter in dead_letters.list():
-        rows = letter.samples.filter(letter.samples.mask_elements([element]) & letter.samples.mask_interval(interval))
+        rows = letter.samples.filter(letter.samples.mask_elements(names) & letter.samples.mask_interval(interval))
         if rows.num_rows:
             sentences.append(
                 f"Dead letter {letter.id} of {letter.lane} holds {rows.num_rows} of them: {letter.reason}."
@@ -106,30 +115,42 @@ def explain(
     return Explanation(element, interval, tuple(sentences), tuple(findings), archived)
 
 
-def _findings(element: str, interval: Interval, ledger: Ledger) -> list[Finding]:
-    rows = ledger.accounts(element, interval).to_pylist()
+def _findings(names: Sequence[str], interval: Interval, ledger: Ledger) -> list[Finding]:
+    rows = [row for name in names for row in ledger.accounts(name, interval).to_pylist()]
     return [
         Finding(r["lane"], r["group"], r["outcome"], r["reason"], r["count"], r["first"], r["last"])
         for r in sorted(rows, key=lambda r: (r["lane"], r["group"], r["first"]))
     ]
 
 
-def _buffered(element: str, interval: Interval, lanes: Sequence[Lane], journal: Journal) -> list[Finding]:
+def _buffered(names: Sequence[str], interval: Interval, lanes: Sequence[Lane], journal: Journal) -> list[Finding]:
+    """Return what waits in the journal, and what a smoothing holds until it knows whether to store it."""
     found = []
     for lane in lanes:
-        groups = lane.router.groups_of(element)
+        groups = [group for name in names for group in lane.router.groups_of(name)]
         entries = chain.from_iterable(runs_of(journal, lane.position or 0)) if groups else ()
-        masks = ((e.batch, e.batch.mask_elements([element]) & e.batch.mask_interval(interval)) for e in entries)
-        times = [time for batch, mask in masks for time in batch.source_time[mask].tolist()]
-        if times:
-            outcome = str(Outcome.BUFFERED)
-            found.append(Finding(lane.backend.name, groups[0], outcome, "", len(times), min(times), max(times)))
+        waiting = [time for entry in entries for time in _times(entry.batch, names, interval)]
+        found += _finding(lane.backend.name, groups[0] if groups else "", "", waiting)
+        held = {} if lane.committed is None else lane.committed[1].held(names)
+        for group, batch in held.items():
+            found += _finding(lane.backend.name, group, HELD, _times(batch, names, interval))
     return found
 
 
-def _count(element: str, interval: Interval, lane: Lane, journal: Journal) -> int:
+def _times(batch: SampleBatch, names: Sequence[str], interval: Interval) -> list[int]:
+    times: list[int] = batch.source_time[batch.mask_elements(names) & batch.mask_interval(interval)].tolist()
+    return times
+
+
+def _finding(lane: str, group: str, reason: str, times: Sequence[int]) -> list[Finding]:
+    """Return the finding that some samples are buffered, none when there are none."""
+    outcome = str(Outcome.BUFFERED)
+    return [Finding(lane, group, outcome, reason, len(times), min(times), max(times))] if times else []
+
+
+def _count(element: str, interval: Interval, reader: RenamedReader) -> int:
     try:
-        return sum(batch.num_rows for batch in TailedBackend(lane, journal).read([element], interval))
+        return sum(batch.num_rows for batch in reader.read([element], interval))
     except ForebayError:
         return -1
 

@@ -83,7 +83,7 @@ class Intake:
         Gives the router now in force.
     latest : Latest
     future_ns : int
-        How far ahead of the clock a source time may be.
+        How far ahead of the clock a source time may be; it may be set anew.
     clock : callable
         Gives ns since the epoch.
     """
@@ -101,7 +101,7 @@ class Intake:
         self._catalog = catalog
         self._router = router
         self._latest = latest
-        self._future_ns = future_ns
+        self.future_ns = future_ns
         self._clock = clock
         self._lock = threading.Lock()
         self._last_received = 0
@@ -159,15 +159,15 @@ class Intake:
 
     def _check(self, batch: SampleBatch) -> _Checked:
         admission = self._admission_now()
-        checked = _Checked(admission.canonical(batch))
+        checked = _Checked(self._catalog.canonical(batch))
         batch = checked.batch
         slots, time = admission.slots(batch), self._clock()
         reasons = admission.reason[slots]
         for reason in np.unique(reasons[reasons > 0]).tolist():
             checked.reject(REASONS[reason], (reasons == reason)[batch.codes])
-        if batch.num_rows and int(batch.source_time.max()) > time + self._future_ns:
-            ahead = batch.source_time > time + self._future_ns
-            checked.reject(f"too far in the future (over {self._future_ns / 1e9:g} s)", ahead)
+        if batch.num_rows and int(batch.source_time.max()) > time + self.future_ns:
+            ahead = batch.source_time > time + self.future_ns
+            checked.reject(f"too far in the future (over {self.future_ns / 1e9:g} s)", ahead)
         keeps = admission.retention[slots]
         if keeps.any():
             oldest = np.where(keeps > 0, time - keeps, MIN_TIME)

@@ -25,6 +25,9 @@ from archiver.pipeline.store import Store
 INTAKE = "intake"
 """The lane name under which the intake accounts for what it refused."""
 
+HELD = "held by the smoothing"
+"""Why a sample is buffered that the journal need not keep any more: it is not decided yet whether it is stored."""
+
 
 class Outcome(StrEnum):
     """The columns of the ledger."""

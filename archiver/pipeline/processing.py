@@ -54,9 +54,10 @@ class LaneState:
         groups = router.groups.values()
         return cls({g.name: Smoother(g.smoothing) for g in groups if g.smoothing.kind is not SmoothingKind.NONE})
 
-    def held(self, elements: Collection[str]) -> dict[str, SampleBatch]:
-        """Return samples of some elements that were neither stored nor discarded yet, by group."""
-        held = {name: smoother.copy(elements).held() for name, smoother in self.smoothers.items()}
+    def held(self, elements: Collection[str] | None = None) -> dict[str, SampleBatch]:
+        """Return samples, of some elements or of all, that were neither stored nor discarded yet, by group."""
+        chosen = self.smoothers.items()
+        held = {name: (s if elements is None else s.copy(elements)).held() for name, s in chosen}
         return {name: batch for name, batch in held.items() if batch.num_rows}
 
     def dump(self) -> bytes:
