@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import ClassVar
 
-from sqlalchemy import Connection, func, insert, inspect, select, union
+from sqlalchemy import Connection, Engine, func, insert, inspect, select, union
 
 from archiver.backends.sql import dialects, reading
 from archiver.backends.sql.elements import Elements
@@ -15,7 +15,7 @@ from archiver.backends.sql.errors import translated
 from archiver.backends.sql.options import SqlOptions
 from archiver.backends.sql.tables import SCHEMA_VERSION, GroupTables, Tables
 from archiver.backends.sql.writing import Writer
-from archiver.model import ConfigurationError, Interval, PermanentError, SampleBatch
+from archiver.model import ConfigurationError, Interval, PermanentError, SampleBatch, TransientError
 from archiver.ports import (
     BackendContext,
     BackendLimits,
@@ -53,6 +53,7 @@ class SqlBackend:
         self._dialect = dialects.load(options.url, context.directory, context.read_only)
         self._tables = Tables(options.prefix)
         self._writing = threading.Lock()
+        self._is_open = False
         self._forget()
 
     def _forget(self) -> None:
@@ -71,6 +72,7 @@ class SqlBackend:
             The tables are of a newer version, or the database cannot hold every text.
         """
         self._forget()
+        self._is_open = True
         if not self._context.read_only:
             self._context.directory.mkdir(parents=True, exist_ok=True)
         with self._connection("open") as connection:
@@ -80,6 +82,7 @@ class SqlBackend:
 
     def close(self) -> None:
         """Close all connections."""
+        self._is_open = False
         self._dialect.close()
 
     def position(self, stream: str) -> Position | None:
@@ -196,7 +199,7 @@ class SqlBackend:
             raise PermanentError(f"backend {self.name!r} is open read-only: write through the process that owns it")
         with self._writing:
             with self._translated(doing):
-                connection = self._dialect.engine.connect()
+                connection = self._engine().connect()
             try:
                 yield connection
                 with self._translated(doing):
@@ -214,12 +217,18 @@ class SqlBackend:
     @contextmanager
     def _connection(self, doing: str) -> Iterator[Connection]:
         """Lend a connection for a few statements."""
-        with self._translated(doing), self._dialect.engine.connect() as connection:
+        with self._translated(doing), self._engine().connect() as connection:
             try:
                 yield connection
             except BaseException:
                 connection.invalidate()
                 raise
+
+    def _engine(self) -> Engine:
+        """Return the engine; it would connect again after `close`, and nobody would close that connection."""
+        if not self._is_open:
+            raise TransientError(f"backend {self.name!r} is not open")
+        return self._dialect.engine
 
     def _translated(self, doing: str) -> AbstractContextManager[None]:
         return translated(self._dialect, f"backend {self.name!r}, {doing}")

@@ -170,9 +170,11 @@ class SegmentContract(BackendSuite):
         assert isinstance(filled, SupportsSegments)
         for group in ("g1", "g2"):
             filled.drop_before(group, 100 * DAY_NS)
-        for backend in (filled, harness.reopen(filled)):
+        backend: Backend = filled
+        for _ in ("as it is", "reopened"):
             assert (backend.elements(), backend.coverage(), read(backend, "a", "b")) == ([], [], [])
             assert backend.position("journal") == Position("journal", 1)
+            backend = harness.reopen(backend)
 
 
 class CompactionContract(BackendSuite):
