@@ -133,8 +133,57 @@ class BackendContext:
 BeforeCommit = Callable[[WriteReceipt], None]
 
 
+class Readable(Protocol):
+    """What a query asks: the reading verbs.
+
+    Methods are called from several threads. `read` streams: what it yields at a time bounds the memory of a query.
+    `TransientError` makes a query turn to another reader that has the same.
+    """
+
+    def read(
+        self,
+        elements: Sequence[str],
+        interval: Interval,
+        *,
+        groups: Sequence[str] | None = None,
+        as_of: int | None = None,
+        versions: bool = False,
+    ) -> Iterator[SampleBatch]:
+        """Yield the samples of some elements in an interval, in order of element name, source time, sequence.
+
+        Parameters
+        ----------
+        groups : sequence of str, optional
+            Only from these groups; from all when left out, a sample held by several given once.
+        as_of : int, optional
+            Only what had been received before or at this time (ns): the versions known then.
+        versions : bool
+            All versions of a sample, oldest first, instead of the valid one.
+        """
+
+    def last_before(
+        self,
+        elements: Sequence[str],
+        time: int,
+        *,
+        groups: Sequence[str] | None = None,
+        as_of: int | None = None,
+    ) -> SampleBatch:
+        """Return, per element that has one, the valid sample with the greatest source time before `time` (ns)."""
+
+    def elements(self) -> list[str]:
+        """Return the names of all elements that have a sample here, sorted."""
+
+    def coverage(self) -> list[Coverage]:
+        """Return what is held, an entry per group that has samples."""
+
+
+Readers = Mapping[str, Readable]
+"""Readers by backend name, in the order of the configuration."""
+
+
 @runtime_checkable
-class Backend(Protocol):
+class Backend(Readable, Protocol):
     """A place where samples are stored: verbs only. Numeric bounds are in `limits`.
 
     Constructed as ``Class(context, options)`` with `options` an instance of the class' `Options`; does nothing
@@ -176,43 +225,6 @@ class Backend(Protocol):
         PermanentError
             Nothing was stored, and a sample in there is the reason.
         """
-
-    def read(
-        self,
-        elements: Sequence[str],
-        interval: Interval,
-        *,
-        groups: Sequence[str] | None = None,
-        as_of: int | None = None,
-        versions: bool = False,
-    ) -> Iterator[SampleBatch]:
-        """Yield the samples of some elements in an interval, in order of element name, source time, sequence.
-
-        Parameters
-        ----------
-        groups : sequence of str, optional
-            Only from these groups; from all when left out, a sample held by several given once.
-        as_of : int, optional
-            Only what had been received before or at this time (ns): the versions known then.
-        versions : bool
-            All versions of a sample, oldest first, instead of the valid one.
-        """
-
-    def last_before(
-        self,
-        elements: Sequence[str],
-        time: int,
-        *,
-        groups: Sequence[str] | None = None,
-        as_of: int | None = None,
-    ) -> SampleBatch:
-        """Return, per element that has one, the valid sample with the greatest source time before `time` (ns)."""
-
-    def elements(self) -> list[str]:
-        """Return the names of all elements that have a sample here, sorted."""
-
-    def coverage(self) -> list[Coverage]:
-        """Return what is held, an entry per group that has samples."""
 
 
 @runtime_checkable

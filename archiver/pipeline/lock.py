@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any, TextIO
 
-from archiver.model import TransientError
+from archiver.model import PermanentError, TransientError
 
 
 class DirectoryInUseError(TransientError):
@@ -33,9 +33,14 @@ class DirectoryLock:
         ------
         DirectoryInUseError
             Somebody holds it.
+        PermanentError
+            The directory cannot be made or written to.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = self._path.open("a+", encoding="utf-8")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            file = self._path.open("a+", encoding="utf-8")
+        except OSError as exc:
+            raise PermanentError(f"the data directory {self._path.parent} cannot be used: {exc.strerror}") from exc
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:

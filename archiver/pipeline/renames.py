@@ -37,7 +37,7 @@ class RenamedReader:
         as_of: int | None = None,
         versions: bool = False,
     ) -> Iterator[SampleBatch]:
-        """Yield samples in order; see `archiver.ports.Backend.read`."""
+        """Yield samples in order; see `archiver.ports.Readable.read`."""
         plain: list[str] = []
         for element in sorted(set(elements)):
             names = self._names(element)
@@ -63,7 +63,7 @@ class RenamedReader:
         groups: Sequence[str] | None = None,
         as_of: int | None = None,
     ) -> SampleBatch:
-        """Return the last sample of each element before a time; see `archiver.ports.Backend.last_before`."""
+        """Return the last sample of each element before a time; see `archiver.ports.Readable.last_before`."""
         found: list[SampleBatch] = []
         plain: list[str] = []
         for element in set(elements):

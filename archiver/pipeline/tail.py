@@ -35,7 +35,7 @@ class TailedBackend:
         as_of: int | None = None,
         versions: bool = False,
     ) -> Iterator[SampleBatch]:
-        """Yield samples in order; see `archiver.ports.Backend.read`."""
+        """Yield samples in order; see `archiver.ports.Readable.read`."""
         tail = self._tail(elements, groups)  # before the backend is asked: what moves meanwhile is then in both
         tail = tail.filter(tail.mask_interval(interval))
         if as_of is not None:
@@ -52,7 +52,7 @@ class TailedBackend:
         groups: Sequence[str] | None = None,
         as_of: int | None = None,
     ) -> SampleBatch:
-        """Return the last sample of each element before a time; see `archiver.ports.Backend.last_before`."""
+        """Return the last sample of each element before a time; see `archiver.ports.Readable.last_before`."""
         tail = self._tail(elements, groups)
         keep = tail.source_time < time
         if as_of is not None:

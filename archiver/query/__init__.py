@@ -1,10 +1,10 @@
 """What was archived, read back: plan, merge, aggregate, format."""
 
+from archiver.ports import Readable
 from archiver.query.answer import Answer
 from archiver.query.elements import expand, near
 from archiver.query.execute import execute, values_at
 from archiver.query.plan import Plan, Step, plan
-from archiver.query.ports import Readable
 from archiver.query.request import AGGREGATES, Missing, Part, Query, Range
 
 __all__ = [

@@ -12,13 +12,13 @@ from archiver.model import ArchiveGroup, Interval, Kind, SampleBatch, TransientE
 from archiver.model import time as clock
 from archiver.model.merge import after, key_of, merged
 from archiver.model.time import MAX_TIME
+from archiver.ports import Readers
 from archiver.query.aggregate import aggregate
 from archiver.query.answer import Answer, bounds
 from archiver.query.buckets import KEEPING_KIND, Buckets
 from archiver.query.cursor import Cursor, decode
 from archiver.query.grid import Grid
 from archiver.query.plan import Healthy, Plan, Step, held, plan
-from archiver.query.ports import Readers
 from archiver.query.prefetch import Prefetched
 from archiver.query.reading import Record, last_values, read_step
 from archiver.query.request import Missing, Query

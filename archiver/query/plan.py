@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from archiver.model import ArchiveGroup, Interval, NotFoundError, TransientError
 from archiver.model.time import MAX_TIME
-from archiver.query.ports import Readable, Readers
+from archiver.ports import Readable, Readers
 from archiver.query.request import Missing, Query
 
 Healthy = Callable[[str], bool]

@@ -13,8 +13,8 @@ import numpy as np
 from archiver.model import Interval, SampleBatch, TransientError
 from archiver.model.merge import Key, after, key_of
 from archiver.model.time import NANOSECONDS
+from archiver.ports import Readable, Readers
 from archiver.query.plan import Step
-from archiver.query.ports import Readable, Readers
 from archiver.query.request import Missing, Part, Query
 
 CHUNK_ROWS = 1_000_000
