@@ -34,6 +34,7 @@ bench: $(VENV)/.dev ## what it does beside its baselines, one table
 	$(BIN)/python -m bench $(ARGS)
 
 bench-peers: $(VENV)/.bench ## the same data through this archive and its peers, one table
+	@scripts/bench-peers
 	$(BIN)/python -m bench.peers $(ARGS)
 
 kill-test: $(VENV)/.dev ## SIGKILL at every seam, hundreds of rounds: nothing lost, nothing doubled

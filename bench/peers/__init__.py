@@ -1,0 +1,1 @@
+"""The same data through this archive and its peers, in one run: `python -m bench.peers`."""

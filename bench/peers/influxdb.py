@@ -1,0 +1,132 @@
+"""InfluxDB 1 of Debian: line protocol in, CSV out."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pyarrow as pa
+import pyarrow.csv
+
+from archiver.model import Interval
+from bench.peers.interruption import kill_server
+from bench.peers.port import Acknowledged, Load, NotHereError, folder_size
+from bench.peers.process import ServerProcess, free_port
+from bench.service import Client, post_all
+
+_COLD = "5s"
+_COLD_S = 7.0
+_LONGEST_S = 60.0
+
+
+class InfluxDb:
+    """influxd with its defaults, but for a body of any size; idle shards are compacted after seconds, not hours."""
+
+    name = "InfluxDB 1"
+    synced = "yes: WAL, fsync"
+
+    def __init__(self) -> None:
+        self._server: ServerProcess | None = None
+
+    def start(self, directory: Path) -> None:
+        """Start influxd."""
+        program = shutil.which("influxd")
+        if program is None:
+            raise NotHereError("influxd is not installed (scripts/bench-peers; Debian: apt-get install influxdb)")
+        shown = subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout
+        self.name = f"InfluxDB {re.findall(r'[0-9.]+', shown)[0]}"
+        self._directory = directory
+        url = f"http://127.0.0.1:{free_port()}"
+        self._url = url
+        environment = {
+            "INFLUXDB_DATA_DIR": str(directory / "data"),
+            "INFLUXDB_DATA_WAL_DIR": str(directory / "wal"),
+            "INFLUXDB_META_DIR": str(directory / "meta"),
+            "INFLUXDB_BIND_ADDRESS": f"127.0.0.1:{free_port()}",
+            "INFLUXDB_HTTP_BIND_ADDRESS": url.removeprefix("http://"),
+            "INFLUXDB_HTTP_MAX_BODY_SIZE": "0",
+            "INFLUXDB_HTTP_LOG_ENABLED": "false",
+            "INFLUXDB_REPORTING_DISABLED": "true",
+            "INFLUXDB_MONITOR_STORE_ENABLED": "false",
+            "INFLUXDB_DATA_CACHE_SNAPSHOT_WRITE_COLD_DURATION": _COLD,
+            "INFLUXDB_DATA_COMPACT_FULL_WRITE_COLD_DURATION": _COLD,
+        }
+        self._server = ServerProcess([program, "run"], environment, directory / "log")
+        self._client = Client(url)
+        self._server.wait_until(lambda: self._client.send("POST", "/query?q=CREATE+DATABASE+bench"))
+
+    def ingest(self, load: Load, acknowledged: Acknowledged) -> None:
+        """Post lines over three connections."""
+        post_all(
+            self._url,
+            "/write?db=bench",
+            load.bodies,
+            acknowledged=lambda number: acknowledged(load.batches[number].num_rows),
+        )
+
+    def settle(self) -> None:
+        """Wait until the files have been the same for a while."""
+        end, sizes = time.monotonic() + _LONGEST_S, [(-1, time.monotonic())]
+        while time.monotonic() < end and time.monotonic() - sizes[-1][1] < _COLD_S:
+            if (size := self.size()) != sizes[-1][0]:
+                sizes.append((size, time.monotonic()))
+            time.sleep(0.5)
+
+    def size(self) -> int:
+        """Return the bytes of files and WAL."""
+        return folder_size(self._directory)
+
+    def count(self) -> int:
+        """Count the values."""
+        return int(self._query("SELECT count(value) FROM m").column("count")[0].as_py())
+
+    def samples(self, elements: Sequence[str], interval: Interval) -> pa.Table:
+        """Return samples by element and time."""
+        where = "=" + repr(elements[0]) if len(elements) == 1 else f"=~ /^({'|'.join(elements)})$/"
+        return self._query(
+            f'SELECT value, "status" FROM m WHERE element {where} AND {_within(interval)} GROUP BY element'
+        )
+
+    def means(self, element: str, interval: Interval, bucket_s: int) -> pa.Table:
+        """Return means per bucket."""
+        return self._query(
+            f"SELECT mean(value) FROM m WHERE element = '{element}' AND {_within(interval)} "
+            f"GROUP BY time({bucket_s}s) fill(none)"
+        )
+
+    def latest(self, elements: Sequence[str]) -> pa.Table:
+        """Return the newest sample of each element."""
+        return self._query("SELECT last(value) FROM m GROUP BY element")
+
+    def interrupt(self, load: Load, after: int) -> int:
+        """Kill influxd."""
+        assert self._server is not None
+        return kill_server(self, self._server.kill, load, after)
+
+    def stop(self) -> None:
+        """Stop influxd."""
+        if self._server is not None:
+            self._client.close()
+            self._server.stop()
+            self._server = None
+
+    def _query(self, statement: str) -> pa.Table:
+        asked = urlencode({"db": "bench", "epoch": "ns", "chunked": "true", "chunk_size": "100000", "q": statement})
+        headers = {"Accept": "application/csv", "Content-Type": "application/x-www-form-urlencoded"}
+        content = self._client.send("POST", "/query", asked.encode(), headers)
+        if content.startswith(b"error"):
+            raise RuntimeError(f"{statement}: {content.decode()[:500]}")
+        return pa.csv.read_csv(io.BytesIO(content))
+
+
+def _within(interval: Interval) -> str:
+    return f"time >= {interval.start} AND time < {interval.end}"
+
+
+PEERS = (InfluxDb(),)
