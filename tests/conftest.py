@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 
 import pytest
 
@@ -64,3 +68,40 @@ def postgresql() -> Iterator[PostgresqlServer]:
             yield server
     except UnavailableError as exc:
         pytest.skip(str(exc))
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command gave: exit status, bytes of the output, text of the error stream."""
+
+    code: int
+    output: bytes
+    errors: str
+
+    @property
+    def text(self) -> str:
+        return self.output.decode()
+
+
+@pytest.fixture(scope="session")
+def forebay() -> Callable[..., Done]:
+    """Give a function that runs a command line in this process; a traceback of the command fails the test."""
+    from archiver.cli import main
+
+    def run(*words: object) -> Done:
+        out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
+        before, sys.argv = sys.argv, ["forebay", *(str(word) for word in words)]
+        code: object = 0
+        try:
+            with redirect_stdout(out), redirect_stderr(err):
+                main()
+        except SystemExit as exc:
+            code = exc.code or 0
+        finally:
+            sys.argv = before
+        out.flush()
+        assert isinstance(code, int), f"the exit status is {code!r}"
+        assert isinstance(out.buffer, io.BytesIO)
+        return Done(code, out.buffer.getvalue(), err.getvalue())
+
+    return run

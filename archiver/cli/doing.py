@@ -11,13 +11,14 @@ import pyarrow as pa
 import typer
 
 from archiver.cli.face import connect
+from archiver.cli.mending import read_mended
 from archiver.cli.options import Config, Data, From, To, interval_of, table
 from archiver.cli.progress import counting
 from archiver.model import ConfigurationError, InvalidInputError, SampleBatch, Smoothing, SmoothingKind, parse_duration
 from archiver.query import Answer, Query
 from archiver.query.formats import write
 from archiver.smoothing.whatif import what_if as replay_smoothing
-from archiver.sources.replay import long_table, read_samples
+from archiver.sources.replay import long_table
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +57,7 @@ def replay_letter(
 ) -> None:
     """Send the samples of a dead letter, or mended ones in their place, through the intake again."""
     with connect(config_, data) as face:
-        samples = read_samples(mended) if mended else None
+        samples = read_mended(mended, face.dead_letter(letter)) if mended else None
         counts = face.replay_dead_letter(letter, samples)
         typer.echo(" ".join(f"{column}={count}" for column, count in counts.items()))
 

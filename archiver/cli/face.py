@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from archiver import config
 from archiver.bootstrap import SETTINGS_FILE
 from archiver.config import Settings
-from archiver.model import Interval, SampleBatch
+from archiver.model import Interval, NotFoundError, SampleBatch
 from archiver.query import Query
 
 
@@ -77,12 +77,28 @@ def find_settings(path: Path | None, data: Path | None) -> Settings:
 
 
 @contextmanager
-def connect(path: Path | None, data: Path | None) -> Iterator[Face]:
-    """Give the running archive of a directory, or one that is opened here until the end of the block."""
+def connect(path: Path | None, data: Path | None, *, create: bool = False) -> Iterator[Face]:
+    """Give the running archive of a directory, or one that is opened here until the end of the block.
+
+    Parameters
+    ----------
+    create : bool
+        Whether a directory that is not there is made; a command that asks has nothing to find in it.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such directory.
+    """
     from archiver.cli.local import LocalFace
     from archiver.pipeline.lock import DirectoryInUseError
 
     settings = find_settings(path, data)
+    if not create and not settings.data.exists():
+        raise NotFoundError(
+            f"there is no archive in {settings.data}: name its directory with --data; "
+            "`forebay up` and `forebay replay` make one"
+        )
     local = LocalFace(settings)
     try:
         local.open()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -69,7 +70,7 @@ def replay(
         decimal=decimal,
         encoding=encoding,
     )
-    with connect(config_, data) as face:
+    with connect(config_, data, create=True) as face:
         before = _totals(face)
         counts: Counter[str] = Counter()
         if speed:
@@ -86,8 +87,17 @@ def _options(**values: Any) -> ReplayOptions:
     try:
         return ReplayOptions.model_validate({key: value for key, value in values.items() if value is not None})
     except ValidationError as exc:
-        problems = [text for error in exc.errors() for text in explain(error, ReplayOptions)]
-        raise InvalidInputError("; ".join(f"--{problem}" for problem in problems)) from exc
+        problems = [problem for error in exc.errors() for problem in _problems(error)]
+        raise InvalidInputError("; ".join(problems)) from exc
+
+
+def _problems(error: Any) -> list[str]:
+    """Return an error of the options in the words of the command line."""
+    if not error["loc"]:  # of several options together
+        text: str = error["msg"].removeprefix("Value error, ")
+        return [re.sub(r"\b[a-z]+_[a-z]+\b", lambda name: "--" + name[0].replace("_", "-"), text)]
+    problems = [problem.partition(" ") for problem in explain(error, ReplayOptions)]
+    return [f"--{key.replace('_', '-')} {rest}" for key, _, rest in problems]
 
 
 def _load(face: Face, options: ReplayOptions, counts: Counter[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode
@@ -140,7 +141,7 @@ class RemoteFace:
         }
         headers = {"Accept": MEDIA_TYPES["ndjson"]}
         last: dict[str, Any] = {}
-        with self._client.stream("POST", "/v1/copy", json=what, headers=headers) as answer:
+        with self._translated(), self._client.stream("POST", "/v1/copy", json=what, headers=headers) as answer:
             _check(answer)
             for line in answer.iter_lines():
                 last = json.loads(line)
@@ -151,14 +152,24 @@ class RemoteFace:
         return last
 
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        answer = self._client.request(method, path, **arguments)
+        with self._translated():
+            answer = self._client.request(method, path, **arguments)
         _check(answer)
         return answer
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Say in our words that nobody answers: the archive is on its way up or down, or ended in the middle."""
+        try:
+            yield
+        except httpx.TransportError as exc:
+            url = self._client.base_url
+            raise TransientError(f"the archive at {url} does not answer ({exc}): it is starting or stopping") from exc
 
     def _stream(self, path: str, parameters: list[tuple[str, str]], format_name: str) -> Iterator[bytes]:
         headers = {"Accept": MEDIA_TYPES[format_name]}
         query = urlencode(parameters)
-        with self._client.stream("GET", f"{path}?{query}", headers=headers) as answer:
+        with self._translated(), self._client.stream("GET", f"{path}?{query}", headers=headers) as answer:
             _check(answer)
             yield from answer.iter_bytes(_PIECE)
 

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from archiver import registry
-from archiver.config.settings import BackendSettings, JournalSettings, PluginSettings, SourceSettings
+from archiver.config.settings import NAME, BackendSettings, JournalSettings, PluginSettings, SourceSettings
 from archiver.model import ConfigurationError, SmoothingKind
 
 OTHER_WORDS = {
@@ -63,6 +63,8 @@ def explain(error: Any, model: type[BaseModel], prefix: str = "") -> list[str]:
     if kind == "too_short" and value:  # its entries are all wrong, and reported
         return []
     message = _FIXES.get(kind) or error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    if kind == "string_pattern_mismatch" and error["ctx"]["pattern"] != NAME:
+        message = f"must match {error['ctx']['pattern']}"
     if kind == "enum":
         message = (
             f"no such kind of smoothing; {_nearest(str(value), [kind.value for kind in SmoothingKind], OTHER_WORDS)}"

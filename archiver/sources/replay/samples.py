@@ -1,31 +1,12 @@
-"""Tables that are samples already: what queries and dead letters give as CSV."""
+"""Tables that are samples already, as queries give them."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pyarrow as pa
-import pyarrow.csv
 
 from archiver.model import InvalidInputError, Kind, SampleBatch, parse_time
 from archiver.model.kind import kind_of
 from archiver.sources.replay.cells import is_text
-
-_TYPES = {"element": pa.utf8(), "source_time": pa.utf8(), "status": pa.uint64()}
-
-
-def read_samples(file: Path) -> SampleBatch:
-    """Return the samples of a CSV file with columns element, source_time, value and, if it has one, status.
-
-    Raises
-    ------
-    InvalidInputError
-        The file cannot be read, a column is missing, or a cell means nothing.
-    """
-    try:
-        return long_table(pa.csv.read_csv(file, convert_options=pa.csv.ConvertOptions(column_types=_TYPES)))
-    except (OSError, pa.ArrowInvalid) as exc:
-        raise InvalidInputError(f"{file} cannot be read as CSV: {exc}") from exc
 
 
 def long_table(table: pa.Table) -> SampleBatch:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from archiver.model import BackpressureError, InvalidInputError, Kind, SampleBatch
-from archiver.sources.replay import Replay, ReplayOptions, ReplaySource, long_table, read_samples
+from archiver.sources.replay import Replay, ReplayOptions, ReplaySource, long_table
 
 
 def samples(file, **options):
@@ -84,12 +84,10 @@ def test_a_file_that_is_no_parquet(tmp_path):
         Replay(ReplayOptions(file=tmp_path / "x.parquet", time="t"))
 
 
-@pytest.mark.parametrize("times", ["2026-01-01T00:00:00.000000001Z", "1767225600000000001"])
-def test_a_table_of_samples(tmp_path, times):
-    (tmp_path / "x.csv").write_text(
-        f"element,source_time,value,status\nA,{times},1.5,4\nB,{times},,18446744073709551615\n"
-    )
-    batch = read_samples(tmp_path / "x.csv")
+@pytest.mark.parametrize("times", ["2026-01-01T00:00:00.000000001Z", 1767225600000000001])
+def test_a_table_of_samples(times):
+    columns = {"element": ["A", "B"], "source_time": [times] * 2, "value": [1.5, None], "status": [4, 2**64 - 1]}
+    batch = long_table(pa.table(columns | {"status": pa.array(columns["status"], pa.uint64())}))
     assert batch.to_pylist() == [
         ("A", 1767225600000000001, 0, 0, 4, Kind.FLOAT, 1.5),
         ("B", 1767225600000000001, 0, 0, 2**64 - 1, Kind.NONE, None),
