@@ -6,11 +6,12 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 import psutil
 import pyarrow as pa
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from archiver.config.settings import LongerDuration
 from archiver.model import Kind, SampleBatch, Status
@@ -27,9 +28,8 @@ class HostOptions(Options):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
-    interval: LongerDuration = "5s"  # type: ignore[assignment]
-    prefix: str = ""
-    """Begin of all names; ``host/<hostname>:`` when left out."""
+    interval: LongerDuration = Field("5s", description="time between two samples of a metric")  # type: ignore[assignment]
+    prefix: str = Field("", description="begin of all names; host/<hostname>: when left out")
 
 
 class HostSource:
@@ -53,11 +53,12 @@ class HostSource:
 
     async def run(self, push: Push) -> None:
         """Push a batch per interval until cancelled."""
-        await asyncio.to_thread(self.sample)  # psutil counts CPU time from the call before
-        beat = Beat(self._interval)
-        while True:
-            await beat.wait()
-            await deliver(push, await asyncio.to_thread(self.sample))
+        loop, beat = asyncio.get_running_loop(), Beat(self._interval)
+        with ThreadPoolExecutor(1, "host") as thread:  # one: psutil counts CPU time from the thread's call before
+            await loop.run_in_executor(thread, self.sample)
+            while True:
+                await beat.wait()
+                await deliver(push, await loop.run_in_executor(thread, self.sample))
 
     def sample(self) -> SampleBatch:
         """Return one sample of every metric that this machine has, all of the same time."""

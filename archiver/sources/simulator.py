@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import pyarrow as pa
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from archiver.config.settings import LongerDuration
 from archiver.model import Metadata, SampleBatch
@@ -21,10 +21,9 @@ class SimulatorOptions(Options):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
-    interval: LongerDuration = "1s"  # type: ignore[assignment]
-    prefix: str = "plant:"
-    seed: int = 0
-    """The same seed gives the same plant, value by value."""
+    interval: LongerDuration = Field("1s", description="time between two samples")  # type: ignore[assignment]
+    prefix: str = Field("plant:", description="begin of all names")
+    seed: int = Field(0, description="the same seed gives the same plant, value by value")
 
 
 class SimulatorSource:

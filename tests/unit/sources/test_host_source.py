@@ -1,6 +1,8 @@
 """The machine's own metrics."""
 
 import asyncio
+import threading
+import time
 
 import pytest
 
@@ -37,6 +39,27 @@ def test_a_mount_that_cannot_be_read_is_disconnected_and_the_rest_goes_on(monkey
     rows = {name.partition(":")[2]: (status, kind) for name, _, _, _, status, kind, _ in batch.to_pylist()}
     assert rows["disk./.used"] == (Status.DISCONNECTED, Kind.NONE)
     assert rows["cpu.percent"] == (0, Kind.FLOAT)
+
+
+def test_all_samples_are_taken_in_one_thread_because_psutil_counts_cpu_time_by_thread(monkeypatch):
+    threads, sample = [], HostSource.sample
+
+    def noted(self):
+        threads.append(threading.get_ident())
+        return sample(self)
+
+    async def push(batch):
+        await asyncio.gather(*(asyncio.to_thread(time.sleep, 0.01) for _ in range(4)))
+        if len(threads) > 6:
+            raise asyncio.CancelledError
+
+    async def main():
+        with pytest.raises(asyncio.CancelledError):
+            await HostSource("h", HostOptions(interval="5ms")).run(push)
+
+    monkeypatch.setattr(HostSource, "sample", noted)
+    asyncio.run(main())
+    assert len(set(threads)) == 1
 
 
 def test_it_runs_until_cancelled_and_pushes_again_what_was_not_taken():
