@@ -52,6 +52,8 @@ def rows_of(batch: SampleBatch, slot: NDArray[np.int32]) -> Rows:
     number, high, low = np.zeros(count), np.zeros(count, np.uint64), np.zeros(count, np.uint64)
     for kind in batch.kinds:
         array = batch.values(kind)
+        if array.null_count == count:
+            continue  # a filter left the column behind
         if kind is Kind.FLOAT and not array.null_count:
             number = array.to_numpy()
             continue

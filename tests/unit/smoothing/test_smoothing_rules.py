@@ -187,3 +187,12 @@ def test_the_door_with_a_shortest_interval_leaves_out_what_comes_too_soon():
     stored, rules = smoothed(rule, [0.0, 50.0, 0.0, 9.0, 0.0], [0, 5, 20, 25, 40])
     assert stored == [0, 2, 4]
     assert rules == {1: "time", 3: "time"}
+
+
+def test_columns_that_a_filter_left_behind_change_nothing():
+    columns = {Kind.FLOAT: pa.array([1.0, 2.0, None]), Kind.INT: pa.array([None, None, 3])}
+    batch = SampleBatch.from_columns(["A", "A", "B"], [1, 2, 3], columns)
+    floats = batch.filter(batch.mask_elements(["A"]))
+    assert floats.kinds == (Kind.FLOAT, Kind.INT)
+    result = Smoother(Smoothing(SmoothingKind.VALUE, 0.5)).apply(floats)
+    assert result.stored.values(Kind.FLOAT).to_pylist() == [1.0, 2.0]
