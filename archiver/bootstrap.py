@@ -236,7 +236,14 @@ class Archive:
         }
 
     def query(self, query: Query) -> Answer:
-        """Answer a query; aliases stand for the elements they name."""
+        """Answer a query; aliases stand for the elements they name.
+
+        Raises
+        ------
+        NotFoundError
+            It names a backend or an archive group that does not exist.
+        """
+        self._check_groups(query.groups)
         named = tuple(self._named(name) for name in query.elements)
         return execute(replace(query, elements=named), self.readers(), self._router.groups, self._healthy)
 
@@ -333,7 +340,17 @@ class Archive:
         elements: Sequence[str] | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> CopyReceipt:
-        """Fill one backend from another; harmless to repeat."""
+        """Fill one backend from another; harmless to repeat.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such backend.
+        InvalidInputError
+            Both are the same.
+        """
+        if source == target:
+            raise InvalidInputError(f"{source} cannot be filled from itself; name another backend")
         self.flush()
         return copy(
             self._lane(source).backend,
@@ -348,6 +365,15 @@ class Archive:
         if name not in self.lanes:
             raise NotFoundError(f"there is no backend {name!r}; there are {', '.join(self.lanes)}")
         return self.lanes[name]
+
+    def _check_groups(self, names: Sequence[str]) -> None:
+        """Raise for groups that are neither configured nor held by any backend since they were."""
+        unknown = set(names) - self._router.groups.keys()
+        if unknown:
+            unknown -= {part.group for lane in self.lanes.values() for part in lane.backend.coverage()}
+        if unknown:
+            there = ", ".join(self._router.groups)
+            raise NotFoundError(f"there is no archive group {', '.join(sorted(unknown))}; there are {there}")
 
     def _healthy(self, backend: str) -> bool:
         return self._lane(backend).status().state == "running"

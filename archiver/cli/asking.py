@@ -42,7 +42,7 @@ def check(path: Annotated[Path, typer.Argument(metavar="CONFIG")]) -> None:
 
 
 def query(
-    element: Annotated[list[str], typer.Argument(help="Element names.")],
+    element: Annotated[list[str], typer.Argument(metavar="ELEMENT...", help="Names or aliases.")],
     start: Annotated[str, typer.Option("--from", metavar="T", help="Start: ISO-8601 with a zone, or now-1h.")] = "",
     end: Annotated[str, typer.Option("--to", metavar="T", help="End, not included.")] = "now",
     at: Annotated[str, typer.Option(metavar="T", help="The value that held at this instant, instead.")] = "",
@@ -88,7 +88,13 @@ def query(
             typer.echo(f"no samples; `forebay explain {element[0]} --from … --to …` says what became of them", err=True)
 
 
-def explain(element: str, start: From, end: To = "now", data: Data = None, config_: Config = None) -> None:
+def explain(
+    element: Annotated[str, typer.Argument(metavar="ELEMENT", help="Name or alias.")],
+    start: From,
+    end: To = "now",
+    data: Data = None,
+    config_: Config = None,
+) -> None:
     """Say what became of an element's samples: stored, smoothed, duplicate, rejected, buffered, dead-lettered."""
     with connect(config_, data) as face:
         for sentence in face.explain(element, interval_of(start, end))["sentences"]:

@@ -78,7 +78,7 @@ def copy(
 
 
 def smooth(
-    element: Annotated[list[str], typer.Argument(help="Element names.")],
+    element: Annotated[list[str], typer.Argument(metavar="ELEMENT...", help="Names or aliases.")],
     start: From,
     end: To = "now",
     what_if: Annotated[bool, typer.Option("--what-if", help="Replay history; nothing is changed.")] = False,

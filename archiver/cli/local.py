@@ -54,6 +54,7 @@ class LocalFace:
 
     def ledger(self) -> list[dict[str, Any]]:
         """Return the ledger's counts."""
+        self._archive.wait_ready()
         return [asdict(total) for total in self._archive.totals()]
 
     def elements(self, pattern: str) -> list[dict[str, Any]]:

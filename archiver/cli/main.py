@@ -40,9 +40,6 @@ def main() -> None:
         typer.echo(f"forebay: {exc}", err=True)
         usage = isinstance(exc, (ConfigurationError, InvalidInputError, NotFoundError))
         sys.exit(USAGE_ERROR if usage else 1)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone, as `head` does
-        sys.exit(0)
     except OSError as exc:  # a file that cannot be read or written: its name and why
         typer.echo(f"forebay: {exc.filename or 'input or output'}: {exc.strerror or exc}", err=True)
         sys.exit(1)

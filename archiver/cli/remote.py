@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx
-import pyarrow as pa
 
 from archiver.model import (
     BackpressureError,
+    ForebayError,
     Interval,
     InvalidInputError,
     NotFoundError,
@@ -22,11 +22,13 @@ from archiver.model import (
     TransientError,
     format_time,
 )
+from archiver.model.ipc import from_ipc, to_ipc
 from archiver.query import Query
 from archiver.query.formats import MEDIA_TYPES
 
 _ARROW = MEDIA_TYPES["arrow"]
 _PIECE = 1 << 20
+_KINDS: dict[int, type[ForebayError]] = {400: InvalidInputError, 404: NotFoundError, 422: InvalidInputError}
 
 
 class RemoteFace:
@@ -51,7 +53,8 @@ class RemoteFace:
 
     def submit(self, batch: SampleBatch) -> dict[str, int]:
         """Send samples through the intake."""
-        answer = self._request("POST", "/v1/samples", content=_ipc(batch), headers={"Content-Type": _ARROW})
+        headers = {"Content-Type": _ARROW}
+        answer = self._request("POST", "/v1/samples", content=to_ipc(batch.to_arrow()), headers=headers)
         counts: dict[str, int] = answer.json()["counts"]
         return counts
 
@@ -112,12 +115,11 @@ class RemoteFace:
     def dead_letter(self, letter_id: int) -> SampleBatch:
         """Return the samples of a dead letter."""
         answer = self._request("GET", f"/v1/dead-letters/{letter_id}/samples", headers={"Accept": _ARROW})
-        with pa.ipc.open_stream(answer.content) as reader:
-            return SampleBatch(reader.read_next_batch())
+        return SampleBatch(from_ipc(answer.content))
 
     def replay_dead_letter(self, letter_id: int, mended: SampleBatch | None) -> dict[str, int]:
         """Send a dead letter, or its mended samples, through the intake."""
-        content = b"" if mended is None else _ipc(mended)
+        content = b"" if mended is None else to_ipc(mended.to_arrow())
         path = f"/v1/dead-letters/{letter_id}/replay"
         answer = self._request("POST", path, content=content, headers={"Content-Type": _ARROW})
         counts: dict[str, int] = answer.json()["counts"]
@@ -148,7 +150,7 @@ class RemoteFace:
                 if "done" in last:
                     progress(last["done"], last["total"])
         if "detail" in last:
-            raise PermanentError(last["detail"])
+            raise _KINDS.get(last["status"], PermanentError)(last["detail"])
         return last
 
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
@@ -185,14 +187,5 @@ def _check(answer: httpx.Response) -> None:
         detail = answer.text[:500]
     if answer.status_code == 503:
         raise BackpressureError(detail, float(answer.headers.get("Retry-After", 1.0)))
-    kinds = {400: InvalidInputError, 404: NotFoundError, 422: InvalidInputError}
-    kind = kinds.get(answer.status_code, TransientError if answer.status_code >= 500 else PermanentError)
+    kind = _KINDS.get(answer.status_code, TransientError if answer.status_code >= 500 else PermanentError)
     raise kind(detail)
-
-
-def _ipc(batch: SampleBatch) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.to_arrow().schema) as writer:
-        writer.write_batch(batch.to_arrow())
-    result: bytes = sink.getvalue().to_pybytes()
-    return result

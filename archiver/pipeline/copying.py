@@ -15,7 +15,7 @@ _ROWS_AT_ONCE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class CopyReceipt:
-    """How many samples were read, and of those written, how many were stored and how many were there already."""
+    """How many samples were read, group by group, how many of them were stored and how many were there already."""
 
     read: int
     stored: int
@@ -35,22 +35,26 @@ def copy(
     Parameters
     ----------
     router : Router
-        Over the groups of the target: an element goes to those it belongs to, as it is stored in the source
-        (it was smoothed there, and is not smoothed again).
+        Over the groups of the target. A group that the source has too is copied as it is there; another one gets all
+        that the source has of its elements. Nothing is smoothed on the way.
     elements : sequence of str, optional
         Only these; all that the source has when left out.
     progress : callable, optional
         Called with elements done and elements in all.
     """
     names = [name for name in (elements or source.elements()) if router.groups_of(name)]
+    held = {part.group for part in source.coverage()}
     read = stored = duplicate = 0
     for start in range(0, len(names), _ELEMENTS_AT_ONCE):
         chunk = names[start : start + _ELEMENTS_AT_ONCE]
-        for batch in _gathered(source.read(chunk, interval, versions=True)):
-            receipt = target.write(router.split(batch))
-            read += batch.num_rows
-            duplicate += receipt.duplicates
-            stored += sum(len(mask) for mask in receipt.duplicate.values()) - receipt.duplicates
+        for group in router.groups:
+            members = [name for name in chunk if group in router.groups_of(name)]
+            groups = [group] if group in held else None
+            for batch in _gathered(source.read(members, interval, groups=groups, versions=True)):
+                receipt = target.write({group: batch})
+                read += batch.num_rows
+                duplicate += receipt.duplicates
+                stored += batch.num_rows - receipt.duplicates
         if progress is not None:
             progress(min(start + _ELEMENTS_AT_ONCE, len(names)), len(names))
     return CopyReceipt(read, stored, duplicate)
