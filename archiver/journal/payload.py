@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from archiver.model import SampleBatch, schema_of
+from archiver.model.ipc import from_ipc, to_ipc
 from archiver.model.kind import VALUE_KINDS
 
 _CONSTANT = b"forebay.constant"
@@ -28,17 +29,12 @@ def encode(batch: SampleBatch) -> bytes:
             constant[name] = int(column[0])
     kept = [name for name in record_batch.schema.names if name not in constant]
     slim = record_batch.select(kept).replace_schema_metadata({_CONSTANT: json.dumps(constant).encode()})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, slim.schema) as writer:
-        writer.write_batch(slim)
-    result: bytes = sink.getvalue().to_pybytes()
-    return result
+    return to_ipc(slim)
 
 
 def decode(payload: bytes) -> SampleBatch:
     """Return the batch that `encode` was given."""
-    with pa.ipc.open_stream(payload) as reader:
-        slim = reader.read_next_batch()
+    slim = from_ipc(payload)
     constant = json.loads(slim.schema.metadata[_CONSTANT])
     schema = schema_of(kind for kind in VALUE_KINDS if kind.column in slim.schema.names)
     columns = [

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-
 from archiver.model import NotFoundError, SampleBatch, format_time
+from archiver.model.ipc import from_ipc, to_ipc
 from archiver.model.time import now
 from archiver.pipeline.store import Store
 
@@ -71,16 +70,14 @@ class DeadLetters:
 
     def add(self, lane: str, group: str, reason: str, samples: SampleBatch) -> None:
         """Keep samples; durable when it returns, and harmless to repeat."""
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, samples.to_arrow().schema) as writer:
-            writer.write_batch(samples.compacted().to_arrow())
+        payload = to_ipc(samples.compacted().to_arrow())
         rows = samples.to_pylist()
         identity = repr([(row[0], row[1], row[2], row[3]) for row in rows[:1]]) + f"+{len(rows)}"
         with self._store.transaction() as connection:
             connection.execute(
                 'INSERT OR IGNORE INTO dead_letter (lane, "group", reason, created, rows, identity, payload)'
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (lane, group, reason, now(), samples.num_rows, identity, sink.getvalue().to_pybytes()),
+                (lane, group, reason, now(), samples.num_rows, identity, payload),
             )
 
     def list(self, *, replayed: bool = False) -> list[DeadLetter]:
@@ -115,6 +112,4 @@ class DeadLetters:
 
 
 def _letter(row: tuple[int, str, str, str, int, bytes, int | None]) -> DeadLetter:
-    with pa.ipc.open_stream(row[5]) as reader:
-        samples = SampleBatch(reader.read_next_batch())
-    return DeadLetter(row[0], row[1], row[2], row[3], row[4], samples, row[6])
+    return DeadLetter(row[0], row[1], row[2], row[3], row[4], SampleBatch(from_ipc(row[5])), row[6])

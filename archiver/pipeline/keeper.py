@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-import pyarrow as pa
-
 from archiver.model import ForebayError, SampleBatch
+from archiver.model.ipc import from_ipc, to_ipc
 from archiver.pipeline.lane import Lane, LaneTools
 from archiver.pipeline.latest import Latest
 from archiver.pipeline.ledger import INTAKE, decode
@@ -50,8 +49,7 @@ class Keeper:
         newest, offset = 0, journal.state().first - 1
         if saved is not None:
             offset, state = max(saved[0], offset), saved[1]
-            with pa.ipc.open_stream(state) as reader:
-                rows = SampleBatch(reader.read_next_batch())
+            rows = SampleBatch(from_ipc(state))
             self._latest.reset(rows, offset)
             newest = int(rows.receive_time.max(initial=0))
         else:
@@ -124,11 +122,8 @@ class Keeper:
         for lane in self._lanes():
             lane.snapshot()
         offset = self._latest.offset  # before the rows are taken: they may be newer, never older
-        sink = pa.BufferOutputStream()
-        rows = self._latest.get().to_arrow()
-        with pa.ipc.new_stream(sink, rows.schema) as writer:
-            writer.write_batch(rows)
-        self._tools.snapshots.save(_LATEST, self._tools.journal.stream, offset, sink.getvalue().to_pybytes())
+        rows = to_ipc(self._latest.get().to_arrow())
+        self._tools.snapshots.save(_LATEST, self._tools.journal.stream, offset, rows)
         self._snapshot_offset, self._snapshot_time = offset, time.monotonic()
 
     def _drop_oldest(self) -> None:

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from archiver.model import Interval, SampleBatch
 from archiver.model.batch import ELEMENT_TYPE, Mask
+from archiver.model.ipc import to_ipc
 from archiver.model.time import DAY_NS, NANOSECONDS
 from archiver.pipeline.store import Store
 
@@ -125,12 +126,7 @@ def encode(table: pa.Table) -> bytes:
     """Return an account as bytes, nothing for an empty one."""
     if not table.num_rows:
         return b""
-    sink = pa.BufferOutputStream()
-    plain = table.unify_dictionaries().combine_chunks()
-    with pa.ipc.new_stream(sink, SCHEMA, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
-        writer.write_table(plain)
-    result: bytes = sink.getvalue().to_pybytes()
-    return result
+    return to_ipc(table.unify_dictionaries().combine_chunks(), "zstd")
 
 
 def decode(payload: bytes) -> pa.Table:

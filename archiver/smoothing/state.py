@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from archiver.model import InvalidInputError, Kind, SampleBatch
+from archiver.model.ipc import to_ipc
 from archiver.smoothing.content import number_of
 from archiver.smoothing.kernels import NOT_HELD, Held, Reference
 
@@ -138,10 +139,7 @@ class State:
         for group in (self.archived, self.held):
             columns |= {f"{type(group).__name__}.{name}": c[order] for name, c in group._asdict().items()}
         table = pa.table(columns).replace_schema_metadata({b"forebay.smoothing": _VERSION, b"label": label})
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
-            writer.write_table(table)
-        return bytes(sink.getvalue().to_pybytes())
+        return to_ipc(table, "lz4")
 
     @classmethod
     def load(cls, data: bytes) -> tuple[State, bytes]:

@@ -16,11 +16,11 @@ from archiver.backends.parquet.entry import Cell, FileEntry, Level, Names, Piece
 from archiver.backends.parquet.schema import from_stored, kinds_in
 from archiver.backends.parquet.writing import WrittenFile
 from archiver.model import Kind, SampleBatch
+from archiver.model.ipc import to_ipc
 
 FOLDER = "_forebay/index"
 _FORMAT = b"forebay-index-1\n"
 _COLUMNS = ("name", "row_group", "offset", "count", "first", "last")
-_IPC = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
 def path_of(root: Path, path: str) -> Path:
@@ -38,7 +38,7 @@ def save(root: Path, file: WrittenFile, names: Names) -> None:
     kinds = ",".join(str(int(kind)) for kind in file.entry.kinds)
     facts = {"unique": str(int(file.entry.unique)), "kinds": kinds, "size": str(file.entry.size)}
     columns = columns.replace_schema_metadata(facts)
-    body = _ipc(columns) + _ipc(file.newest.to_arrow())
+    body = to_ipc(columns, "zstd") + to_ipc(file.newest.to_arrow(), "zstd")
     target = path_of(root, file.entry.path)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(_FORMAT + zlib.crc32(body).to_bytes(4, "little") + body)
@@ -99,10 +99,3 @@ def _parse(path: str, cell: Cell, level: Level, body: memoryview, names: Names) 
         pieces=pieces,
     )
     return WrittenFile(entry, SampleBatch(newest))
-
-
-def _ipc(batch: pa.RecordBatch) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema, options=_IPC) as writer:
-        writer.write_batch(batch)
-    return bytes(sink.getvalue())

@@ -7,13 +7,13 @@ import dataclasses
 from collections.abc import Callable
 from typing import Annotated, Any
 
-import pyarrow as pa
 from fastapi import APIRouter, Request, Response
 from fastapi import Query as Parameter
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from archiver.model import InvalidInputError
+from archiver.model.ipc import to_ipc
 from services.archive.answers import FORMATS_DOCS, respond_with
 from services.archive.decoding.body import ARROW, JSON, NDJSON
 from services.archive.dependencies import TheArchive, ingest_of
@@ -62,10 +62,7 @@ def get_dead_samples(request: Request, archive: TheArchive, letter_id: int) -> R
     accept = request.headers.get("accept")
     if accept is None or media_type_of(accept) != ARROW:
         return respond_with(samples, accept)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, samples.to_arrow().schema) as writer:
-        writer.write_batch(samples.to_arrow())
-    return Response(sink.getvalue().to_pybytes(), media_type=ARROW)
+    return Response(to_ipc(samples.to_arrow()), media_type=ARROW)
 
 
 @router.post("/dead-letters/{letter_id}/replay")
