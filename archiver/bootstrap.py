@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from archiver import registry
-from archiver.config import BackendSettings, Settings
+from archiver.config import LAST_RUN_FILE, BackendSettings, Settings
 from archiver.model import (
     ForebayError,
     Interval,
@@ -39,7 +39,6 @@ from archiver.ports import Backend, BackendContext, Coverage, Journal
 from archiver.query import Answer, Query, execute, values_at
 
 _LOG = logging.getLogger(__name__)
-SETTINGS_FILE = "settings.json"
 
 
 @dataclass(frozen=True)
@@ -137,10 +136,10 @@ class Archive:
 
     def _note_settings(self) -> None:
         """Write down what is in force: commands that find nobody running here go by it."""
-        path = self.directory / SETTINGS_FILE
+        path = self.directory / LAST_RUN_FILE
         fresh = path.with_suffix(".new")
         try:
-            fresh.write_text(self.settings.model_dump_json(), encoding="utf-8")
+            fresh.write_text(self.settings.model_dump_json(exclude={"data", "server"}), encoding="utf-8")
             fresh.replace(path)
         except OSError as exc:
             _LOG.warning("%s could not be written: %s; other commands go by the one before", path, exc.strerror)

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from archiver import config
-from archiver.bootstrap import SETTINGS_FILE
-from archiver.config import Settings
 from archiver.model import Interval, NotFoundError, SampleBatch
 from archiver.query import Query
 
@@ -58,24 +56,6 @@ class Face(Protocol):
         """Fill one backend from another; return samples read, stored and found to be there."""
 
 
-def find_settings(path: Path | None, data: Path | None) -> Settings:
-    """Return the settings that a command is to use.
-
-    A file named by the caller; else ``forebay.toml`` in the data directory; else what the archive in that
-    directory was last run with; else the embedded defaults.
-
-    Raises
-    ------
-    ConfigurationError
-    """
-    overrides = {"data": str(data) if data else None}
-    if path is None and data is not None and (data / "forebay.toml").is_file():
-        path = data / "forebay.toml"
-    if path is None and data is not None and (data / SETTINGS_FILE).is_file():
-        return config.load(data / SETTINGS_FILE, environment={}, overrides=overrides)
-    return config.load(path, overrides=overrides)
-
-
 @contextmanager
 def connect(path: Path | None, data: Path | None, *, create: bool = False) -> Iterator[Face]:
     """Give the running archive of a directory, or one that is opened here until the end of the block.
@@ -93,7 +73,7 @@ def connect(path: Path | None, data: Path | None, *, create: bool = False) -> It
     from archiver.cli.local import LocalFace
     from archiver.pipeline.lock import DirectoryInUseError
 
-    settings = find_settings(path, data)
+    settings = config.load(config.locate(path, data), overrides={"data": str(data) if data else None})
     if not create and not settings.data.exists():
         raise NotFoundError(
             f"there is no archive in {settings.data}: name its directory with --data; "

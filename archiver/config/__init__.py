@@ -3,7 +3,7 @@
 `load` gives `Settings`; every problem is reported at once, each with the key, the value and what to write instead.
 """
 
-from archiver.config.loading import load, parse
+from archiver.config.loading import LAST_RUN_FILE, load, locate, parse
 from archiver.config.schema import json_schema
 from archiver.config.settings import (
     BackendSettings,
@@ -21,6 +21,7 @@ from archiver.config.settings import (
 )
 
 __all__ = [
+    "LAST_RUN_FILE",
     "BackendSettings",
     "Duration",
     "GroupSettings",
@@ -35,5 +36,6 @@ __all__ = [
     "SourceSettings",
     "json_schema",
     "load",
+    "locate",
     "parse",
 ]

@@ -17,7 +17,20 @@ from archiver.config.settings import Settings, with_defaults
 from archiver.model import ConfigurationError
 
 ENVIRONMENT_PREFIX = "FOREBAY_"
+FILE = "forebay.toml"
+LAST_RUN_FILE = "settings.json"
 _PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
+
+
+def locate(path: Path | None, data: Path | None) -> Path | None:
+    """Return the file that the settings of an archive come from.
+
+    One named by the caller; else ``forebay.toml`` in its data directory; else what it was last run with, which it
+    keeps there; else None, for the embedded defaults.
+    """
+    if path is not None or data is None:
+        return path
+    return next((file for file in (data / FILE, data / LAST_RUN_FILE) if file.is_file()), None)
 
 
 def load(

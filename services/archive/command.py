@@ -12,12 +12,12 @@ from archiver.config import Settings
 from archiver.pipeline.lock import DirectoryInUseError
 
 _USAGE_ERROR = 2
-_FILE = "forebay.toml"
 
 
 def up(
     config: Annotated[
-        Path | None, typer.Option("--config", help="Configuration file (TOML); forebay.toml of the data directory.")
+        Path | None,
+        typer.Option("--config", help="Configuration file; else forebay.toml of the data directory, else as last run."),
     ] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Data directory.", show_default="forebay-data")] = None,
     port: Annotated[
@@ -29,9 +29,8 @@ def up(
     from services.archive.serving import serve
 
     def read() -> Settings:
-        path = config or (data / _FILE if data and (data / _FILE).is_file() else None)
         overrides = {"data": str(data) if data else None, "server.port": port, "server.host": host}
-        return configuration.load(path, overrides=overrides)
+        return configuration.load(configuration.locate(config, data), overrides=overrides)
 
     try:
         serve(read)

@@ -3,7 +3,7 @@
 import pytest
 
 from archiver import registry
-from archiver.config import Settings, json_schema, load, parse
+from archiver.config import Settings, json_schema, load, locate, parse
 from archiver.model import ConfigurationError, SmoothingKind
 from archiver.model.time import DAY_NS, NANOSECONDS
 
@@ -87,3 +87,22 @@ def test_the_schema_knows_the_keys_of_each_kind_and_the_defaults():
     assert set(rules["sql"]["then"]["propertyNames"]["enum"]) >= {"name", "kind", "lane", "url"}
     assert schema["$defs"]["GroupSettings"]["properties"]["segment"]["default"] == "1d"
     assert schema["properties"]["backends"]["default"][0]["name"] == "lake"
+
+
+def test_the_file_of_an_archive_is_the_one_named_then_its_own_then_that_of_the_last_run(tmp_path):
+    named = tmp_path / "named.toml"
+    assert locate(named, tmp_path) == named
+    assert locate(None, None) is None
+    assert locate(None, tmp_path) is None
+    (tmp_path / "settings.json").write_text("{}", encoding="utf-8")
+    assert locate(None, tmp_path) == tmp_path / "settings.json"
+    (tmp_path / "forebay.toml").write_text("", encoding="utf-8")
+    assert locate(None, tmp_path) == tmp_path / "forebay.toml"
+
+
+def test_settings_come_back_from_json_as_they_were(tmp_path):
+    group = {"name": "g", "elements": ["*"], "backends": ["m"], "retention": "5y", "smoothing": {"kind": "old_new"}}
+    settings = parse({"groups": [group], "backends": [{"name": "m", "kind": "memory"}]})
+    file = tmp_path / "settings.json"
+    file.write_text(settings.model_dump_json(exclude={"data", "server"}), encoding="utf-8")
+    assert load(file, environment={}) == settings
