@@ -16,6 +16,7 @@ from archiver.pipeline.ledger import INTAKE, decode
 
 _LOG = logging.getLogger(__name__)
 _TICK_S = 0.5
+_HURRIED_S = 0.05
 _SNAPSHOT_EVERY_S = 30.0
 _SNAPSHOT_ROWS = 2_000_000
 _SNAPSHOT_FULLNESS = 0.25
@@ -97,7 +98,7 @@ class Keeper:
                 ledger.record(INTAKE, journal.stream, offset, decode(payload))
 
     def _run(self) -> None:
-        while not self._stop.wait(_TICK_S):
+        while not self._stop.wait(_HURRIED_S if self._tools.journal.overfull() else _TICK_S):
             try:
                 with self._working:
                     self._tick()
@@ -106,10 +107,10 @@ class Keeper:
 
     def _tick(self) -> None:
         self.absorb()
-        self._drop_oldest()
         if self._snapshot_pays():
             self._snapshot()
         self._trim()
+        self._drop_oldest()
 
     def _snapshot_pays(self) -> bool:
         """Whether a snapshot lets the journal trim enough: it costs a row per element."""
