@@ -13,9 +13,9 @@ import typer
 
 from archiver import config
 from archiver.cli.face import connect
-from archiver.cli.options import Config, Data, From, To, interval_of, range_of, table
-from archiver.model import Interval, InvalidInputError, parse_duration, parse_time
-from archiver.query import Query, Range
+from archiver.cli.options import Config, Data, From, To, table
+from archiver.model import Interval, InvalidInputError, parse_duration, parse_interval, parse_time
+from archiver.query import Query, Range, span_of
 
 
 class Format(StrEnum):
@@ -64,7 +64,7 @@ def query(
     config_: Config = None,
 ) -> None:
     """Read samples or aggregates of elements."""
-    ranges = tuple(Range(*range_of(text)) for text in range_ or ())
+    ranges = tuple(Range.parse(text) for text in range_ or ())
     with connect(config_, data) as face:
         if at:
             _write(face.values_at(element, parse_time(at), backend, format_), output)
@@ -97,7 +97,7 @@ def explain(
 ) -> None:
     """Say what became of an element's samples: stored, smoothed, duplicate, rejected, buffered, dead-lettered."""
     with connect(config_, data) as face:
-        for sentence in face.explain(element, interval_of(start, end))["sentences"]:
+        for sentence in face.explain(element, parse_interval(start, end))["sentences"]:
             typer.echo(sentence)
 
 
@@ -123,10 +123,10 @@ def elements(
 
 def _interval(start: str, end: str, ranges: tuple[Range, ...]) -> Interval:
     if start:
-        return interval_of(start, end)
+        return parse_interval(start, end)
     if not ranges:
         raise InvalidInputError("--from is missing: give the start of the time range, such as --from now-1h")
-    return Interval(min(r.interval.start for r in ranges), max(r.interval.end for r in ranges))
+    return span_of(ranges)
 
 
 def _write(chunks: Iterable[bytes], output: Path | None) -> int:

@@ -12,9 +12,17 @@ import typer
 
 from archiver.cli.face import connect
 from archiver.cli.mending import read_mended
-from archiver.cli.options import Config, Data, From, To, interval_of, table
+from archiver.cli.options import Config, Data, From, To, table
 from archiver.cli.progress import counting
-from archiver.model import ConfigurationError, InvalidInputError, SampleBatch, Smoothing, SmoothingKind, parse_duration
+from archiver.model import (
+    ConfigurationError,
+    InvalidInputError,
+    SampleBatch,
+    Smoothing,
+    SmoothingKind,
+    parse_duration,
+    parse_interval,
+)
 from archiver.query import Answer, Query
 from archiver.query.formats import write
 from archiver.smoothing.whatif import what_if as replay_smoothing
@@ -73,7 +81,7 @@ def copy(
 ) -> None:
     """Fill one backend from another; what is there already is not stored twice."""
     with connect(config_, data) as face, counting("copying", "elements") as progress:
-        receipt = face.copy(source, target, interval_of(start, end), element, progress)
+        receipt = face.copy(source, target, parse_interval(start, end), element, progress)
     typer.echo(" ".join(f"{name}={count}" for name, count in receipt.items()))
 
 
@@ -100,7 +108,7 @@ def smooth(
     except ConfigurationError as exc:
         raise InvalidInputError("; ".join(f"--{problem}" for problem in exc.problems)) from exc
     with connect(config_, data) as face:
-        chunks = face.query(Query(tuple(element), interval_of(start, end)), "arrow")
+        chunks = face.query(Query(tuple(element), parse_interval(start, end)), "arrow")
         rows = replay_smoothing(_batches(b"".join(chunks)), rules).to_pylist()
     typer.echo(table(rows), nl=False)
 

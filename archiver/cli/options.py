@@ -7,30 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from archiver.model import Interval, InvalidInputError, parse_time
-from archiver.model.time import now
-
 Data = Annotated[
     Path | None, typer.Option("--data", help="Data directory of the archive.", show_default="forebay-data")
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")]
 From = Annotated[str, typer.Option("--from", metavar="T", help="Start: ISO-8601 with a zone, or now-1h.")]
 To = Annotated[str, typer.Option("--to", metavar="T", help="End, not included.")]
-
-
-def interval_of(start: str, end: str) -> Interval:
-    """Return the interval between two times as written; both see the same now."""
-    at = now()
-    return Interval(parse_time(start, at=at), parse_time(end, at=at))
-
-
-def range_of(text: str) -> tuple[str, Interval]:
-    """Return backend and interval of ``NAME=FROM/TO``."""
-    name, equals, span = text.partition("=")
-    start, slash, end = span.partition("/")
-    if not (name and equals and slash):
-        raise InvalidInputError(f"--range {text!r}: write NAME=FROM/TO, such as lake=2026-01-01T00:00Z/now")
-    return name, interval_of(start, end)
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -168,3 +168,14 @@ class Interval:
 
 
 ALWAYS = Interval(MIN_TIME, MAX_TIME)
+
+
+def parse_interval(start: str, end: str) -> Interval:
+    """Return the interval between two times as `parse_time` reads them; both see the same now.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    at = now()
+    return Interval(parse_time(start, at=at), parse_time(end, at=at))

@@ -5,7 +5,7 @@ from archiver.query.answer import Answer
 from archiver.query.elements import expand, near
 from archiver.query.execute import execute, values_at
 from archiver.query.plan import Plan, Step, plan
-from archiver.query.request import AGGREGATES, Missing, Part, Query, Range
+from archiver.query.request import AGGREGATES, Missing, Part, Query, Range, span_of
 
 __all__ = [
     "AGGREGATES",
@@ -21,5 +21,6 @@ __all__ = [
     "expand",
     "near",
     "plan",
+    "span_of",
     "values_at",
 ]

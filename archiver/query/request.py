@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archiver.model import Interval, InvalidInputError
+from archiver.model import Interval, InvalidInputError, parse_interval
 
 AGGREGATES = (
     "count",
@@ -27,6 +28,30 @@ class Range:
 
     backend: str
     interval: Interval
+
+    @classmethod
+    def parse(cls, text: str) -> Range:
+        """Return the range that ``NAME=FROM/TO`` says.
+
+        Raises
+        ------
+        InvalidInputError
+
+        Examples
+        --------
+        >>> Range.parse("lake=1970-01-01T00:00:00Z/1970-01-01T00:00:01Z")
+        Range(backend='lake', interval=Interval(start=0, end=1000000000))
+        """
+        backend, equals, span = text.partition("=")
+        start, slash, end = span.partition("/")
+        if not (backend and equals and slash):
+            raise InvalidInputError(f"{text!r}: write NAME=FROM/TO, such as lake=2026-01-01T00:00:00Z/now")
+        return cls(backend, parse_interval(start, end))
+
+
+def span_of(ranges: Sequence[Range]) -> Interval:
+    """Return the interval from where the first of one or more ranges starts to where the last one ends."""
+    return Interval(min(r.interval.start for r in ranges), max(r.interval.end for r in ranges))
 
 
 @dataclass(frozen=True)

@@ -42,11 +42,7 @@ def duration_of(name: str, text: str) -> int:
 
 def range_of(text: str) -> Range:
     """Return backend and interval of ``NAME=FROM/TO``."""
-    backend, equals, span = text.partition("=")
-    start, slash, end = span.partition("/")
-    if not (backend and equals and slash):
-        raise BadParameterError("range", text, "write NAME=FROM/TO, such as lake=2026-01-01T00:00:00Z/now")
-    return Range(backend, _parse("range", f"{start}/{end}", lambda _: interval_of(start, end)))
+    return _parse("range", text, Range.parse)
 
 
 def aggregates_of(texts: Sequence[str]) -> tuple[str, ...]:

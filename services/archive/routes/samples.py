@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi import Query as Parameter
 
 from archiver.model import InvalidInputError
-from archiver.query import Query
+from archiver.query import Query, span_of
 from services.archive.answers import FORMATS_DOCS, respond, respond_with
 from services.archive.dependencies import TheArchive
 from services.archive.parameters import End, Start, aggregates_of, duration_of, interval_of, range_of, time_of
@@ -49,10 +49,9 @@ def get_samples(
     ranges = tuple(range_of(text) for text in range_ or ())
     if not start and not ranges:
         raise InvalidInputError("start is missing: give the start of the time range, such as start=now-1h")
-    first = min((r.interval.start for r in ranges), default=0)
     query = Query(
         tuple(element),
-        interval_of(start or str(first), end),
+        interval_of(start, end) if start else span_of(ranges),
         ranges=ranges,
         backend=backend,
         groups=tuple(group or ()),
