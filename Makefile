@@ -40,7 +40,7 @@ bench-peers: $(VENV)/.bench ## the same data through this archive and its peers,
 kill-test: $(VENV)/.dev ## SIGKILL at every seam, hundreds of rounds: nothing lost, nothing doubled
 	$(BIN)/python scripts/kill_test.py $(ARGS)
 
-schemas: $(VENV)/.dev ## regenerate the configuration's JSON Schema and its reference page
+schemas: $(VENV)/.dev ## regenerate the configuration's JSON Schema and reference page, and the OpenAPI document
 	$(BIN)/python scripts/schemas.py
 
 requirements: $(VENV)/.dev ## regenerate the pins after a change of pyproject.toml

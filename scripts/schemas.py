@@ -1,4 +1,4 @@
-"""Write what is generated from the configuration's models: its JSON Schema and its reference page.
+"""Write what is generated: JSON Schema and reference page of the configuration, OpenAPI of the HTTP interface.
 
 ``--check`` writes nothing and fails, naming the command, when a file is not what would be written.
 """
@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from archiver.config import json_schema
+from archiver.bootstrap import Archive
+from archiver.config import ServerSettings, Settings, json_schema
+from services.archive.app import create_app
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "deploy/schemas/forebay.schema.json"
+OPENAPI = ROOT / "deploy/schemas/openapi.json"
 REFERENCE = ROOT / "docs/reference/configuration.md"
 
 INTRODUCTION = """\
@@ -109,11 +112,16 @@ def _meaning(schema: dict[str, Any]) -> str:
     return str(schema.get("description", "")).replace("<", "&lt;").replace("|", "\\|")
 
 
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
 def main() -> int:
-    """Write both files, or compare them; return the exit status."""
+    """Write the files, or compare them; return the exit status."""
     document = json_schema()
     wanted = {
-        SCHEMA: json.dumps(document, indent=2, ensure_ascii=False) + "\n",
+        SCHEMA: _json(document),
+        OPENAPI: _json(create_app(Archive(Settings()), ServerSettings()).openapi()),
         REFERENCE: Page(document).text(),
     }
     if "--check" not in sys.argv[1:]:

@@ -47,7 +47,7 @@ def test_decisions_are_numbered_without_a_gap_and_have_their_three_parts():
         assert {"context", "decision", "consequences"} <= anchors(record), record.name
 
 
-def test_the_schema_and_the_reference_of_the_configuration_are_current():
+def test_schemas_and_the_reference_of_the_configuration_are_current():
     done = subprocess.run(
         [sys.executable, ROOT / "scripts/schemas.py", "--check"], cwd=ROOT, capture_output=True, text=True
     )
