@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -100,15 +100,25 @@ class Client:
             The connection broke.
         """
         try:
-            self._connection.request(method, path, body, dict(headers or {}))
-            answer = self._connection.getresponse()
-            content = answer.read()
-        except (OSError, HTTPException):
-            self._connection.close()  # it opens again by itself
-            raise
+            answer, content = self._exchange(method, path, body, headers)
+        except RemoteDisconnected:
+            if method != "GET":
+                raise
+            answer, content = self._exchange(method, path, body, headers)  # it had closed an idle connection
         if not 200 <= answer.status < 300:
             raise RuntimeError(f"{method} {path[:200]}: {answer.status} {content[:500].decode(errors='replace')}")
         return content
+
+    def _exchange(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None
+    ) -> tuple[HTTPResponse, bytes]:
+        try:
+            self._connection.request(method, path, body, dict(headers or {}))
+            answer = self._connection.getresponse()
+            return answer, answer.read()
+        except (OSError, HTTPException):
+            self._connection.close()  # it opens again by itself
+            raise
 
     def close(self) -> None:
         """Close the connection; the next request opens it again."""
