@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from archiver import config
-from archiver.model import Interval, NotFoundError, SampleBatch
+from archiver.model import ConfigurationError, Interval, NotFoundError, SampleBatch
 from archiver.query import Query
 
 
@@ -73,14 +73,8 @@ def connect(path: Path | None, data: Path | None, *, create: bool = False) -> It
     from archiver.cli.local import LocalFace
     from archiver.pipeline.lock import DirectoryInUseError
 
-    settings = config.load(config.locate(path, data), overrides={"data": str(data) if data else None})
-    if not create and not settings.data.exists():
-        raise NotFoundError(
-            f"there is no archive in {settings.data}: name its directory with --data; "
-            "`forebay up` and `forebay replay` make one"
-        )
-    local = LocalFace(settings)
     try:
+        local = LocalFace(_settings(path, data, create=create))
         local.open()
     except DirectoryInUseError as exc:
         if "url" not in exc.info:
@@ -94,3 +88,26 @@ def connect(path: Path | None, data: Path | None, *, create: bool = False) -> It
         yield local
     finally:
         local.close()
+
+
+def _settings(path: Path | None, data: Path | None, *, create: bool) -> config.Settings:
+    try:
+        settings = config.load(config.locate(path, data), overrides={"data": str(data) if data else None})
+    except ConfigurationError:
+        if data is not None and data.is_dir():
+            _check_free(data)  # whoever runs there goes on with what was right before, and can be asked
+        raise
+    if not create and not settings.data.exists():
+        raise NotFoundError(
+            f"there is no archive in {settings.data}: name its directory with --data; "
+            "`forebay up` and `forebay replay` make one"
+        )
+    return settings
+
+
+def _check_free(data: Path) -> None:
+    from archiver.pipeline.lock import DirectoryLock
+
+    lock = DirectoryLock(data)
+    lock.acquire()
+    lock.release()

@@ -212,6 +212,7 @@ class Lane:
             state, released = LaneState.load(self.router, saved[1])
             if released:
                 self._release(released, offset)
+                tools.snapshots.save(f"lane/{self.backend.name}", tools.journal.stream, offset, state.dump())
         self._snapshot_offset = offset
         while state.smoothers and (entries := tools.journal.read(offset, 1_000_000)):
             entries = [entry for entry in entries if entry.offset <= position]
@@ -226,7 +227,9 @@ class Lane:
         stream = f"{self._tools.journal.stream}/released"
 
         def record(receipt: WriteReceipt) -> None:
-            self._tools.ledger.record(self.backend.name, stream, offset, join(_stored(held, receipt)))
+            again = receipt.duplicates == sum(batch.num_rows for batch in held.values())
+            if not again or self._tools.ledger.position(self.backend.name, stream) < offset:
+                self._tools.ledger.record(self.backend.name, stream, offset, join(_stored(held, receipt)))
 
         self.backend.write(held, None, record)
 
