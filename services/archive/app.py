@@ -49,6 +49,7 @@ def create_app(archive: Archive, settings: ServerSettings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        responses=problems.DOCS,
     )
     app.state.archive = archive
     app.state.budget = budget

@@ -64,6 +64,27 @@ PROBLEMS: dict[type[ForebayError], Problem] = {
 }
 """The answer to each class of errors; a subclass that is not in here is answered as its nearest ancestor."""
 
+DOCS: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "a problem (RFC 9457); `type` is stable, `detail` says what is wrong and what to do",
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "type": {"enum": sorted({TYPE_PREFIX + problem.name for problem in PROBLEMS.values()})},
+                        "title": {"type": "string"},
+                        "status": {"type": "integer"},
+                        "detail": {"type": "string"},
+                    },
+                    "required": ["type", "title", "status", "detail"],
+                }
+            }
+        },
+    }
+}
+"""What OpenAPI says of every other answer."""
+
 
 def problem_of(error: ForebayError) -> Problem:
     """Return how an error is answered."""

@@ -434,5 +434,6 @@ def test_the_description_of_the_interface_has_examples(service):
     examples = paths["/v1/samples"]["post"]["requestBody"]["content"]["application/json"]["examples"]
     assert service.post("/v1/samples", examples["rows"]["value"]).json()["refused"] == []
     assert service.post("/v1/samples", examples["columns"]["value"]).json()["refused"] == []
+    assert not [path for path, methods in paths.items() for it in methods.values() if "422" in it["responses"]]
     line = paths["/write"]["post"]["requestBody"]["content"]["text/plain"]["example"]
     assert service.post("/write", line.encode(), "text/plain").status_code == 204

@@ -61,7 +61,14 @@ _LINES_DOCS: dict[str, Any] = {
             "schema": {"type": "string"},
         }
     ],
-    "responses": {"204": {"description": "durable"}, "400": {"description": "some lines were refused; the rest is"}},
+}
+_LINES_ANSWERS: dict[int | str, dict[str, Any]] = {
+    204: {"description": "durable"},
+    400: {"description": "some lines were refused; the rest is durable"},
+    "default": {
+        "description": "an error as InfluxDB says it; 503 with Retry-After: nothing was taken, send the same again",
+        "content": {formats.JSON: {"example": {"code": "unavailable", "message": "…", "error": "…"}}},
+    },
 }
 
 
@@ -78,8 +85,8 @@ async def post_samples(request: Request) -> Response:
     return JSONResponse(taken.to_dict())
 
 
-@router.post("/api/v2/write", openapi_extra=_LINES_DOCS, status_code=204)
-@router.post("/write", openapi_extra=_LINES_DOCS, status_code=204)
+@router.post("/api/v2/write", openapi_extra=_LINES_DOCS, responses=_LINES_ANSWERS, status_code=204)
+@router.post("/write", openapi_extra=_LINES_DOCS, responses=_LINES_ANSWERS, status_code=204)
 async def post_lines(request: Request) -> Response:
     """Take line protocol in, as InfluxDB does: 204, or 400 with the lines that were refused; the others are durable.
 
