@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from archiver.model import Interval, SampleBatch
-from archiver.model.identity import newest_versions
+from archiver.model.identity import duplicates, newest_versions
 from archiver.model.merge import merged
+from archiver.model.time import MIN_TIME
 from archiver.pipeline.lane import Lane
 from archiver.pipeline.latest import last_of_each
 from archiver.pipeline.processing import LaneState, process, runs_of
@@ -36,10 +37,7 @@ class TailedBackend:
         versions: bool = False,
     ) -> Iterator[SampleBatch]:
         """Yield samples in order; see `archiver.ports.Readable.read`."""
-        tail = self._tail(elements, groups)  # before the backend is asked: what moves meanwhile is then in both
-        tail = tail.filter(tail.mask_interval(interval))
-        if as_of is not None:
-            tail = tail.filter(tail.receive_time <= as_of)
+        tail = self._tail(elements, interval, groups, as_of)  # first: what moves meanwhile is then in both
         stored = self._lane.backend.read(elements, interval, groups=groups, as_of=as_of, versions=versions)
         tail = tail.sorted() if versions else newest_versions(tail)  # a stream that is merged repeats no identity
         yield from merged([stored, iter([tail])], versions=versions) if tail.num_rows else stored
@@ -53,11 +51,7 @@ class TailedBackend:
         as_of: int | None = None,
     ) -> SampleBatch:
         """Return the last sample of each element before a time; see `archiver.ports.Readable.last_before`."""
-        tail = self._tail(elements, groups)
-        keep = tail.source_time < time
-        if as_of is not None:
-            keep &= tail.receive_time <= as_of
-        tail = tail.filter(keep)
+        tail = self._tail(elements, Interval(MIN_TIME, time), groups, as_of)
         stored = self._lane.backend.last_before(elements, time, groups=groups, as_of=as_of)
         return last_of_each(newest_versions(SampleBatch.concat([stored, tail]))).sorted() if tail.num_rows else stored
 
@@ -72,7 +66,10 @@ class TailedBackend:
         """Return what the backend itself holds."""
         return self._lane.backend.coverage()
 
-    def _tail(self, elements: Sequence[str], groups: Sequence[str] | None) -> SampleBatch:
+    def _tail(
+        self, elements: Sequence[str], interval: Interval, groups: Sequence[str] | None, as_of: int | None
+    ) -> SampleBatch:
+        """Return what the lane has yet to store; what it will find to be known is not in there."""
         position, state = self._lane.committed or (0, LaneState.initial(self._lane.router))
         wanted = set(elements)
         parts: list[tuple[str, SampleBatch]] = []
@@ -81,4 +78,12 @@ class TailedBackend:
             parts += processed.parts.items()
             state = processed.state
         parts += state.held(wanted).items()
-        return SampleBatch.concat([batch for name, batch in parts if groups is None or name in groups])
+        tail = SampleBatch.concat([batch for name, batch in parts if groups is None or name in groups])
+        tail = tail.filter(tail.mask_interval(interval))
+        if as_of is not None:
+            tail = tail.filter(tail.receive_time <= as_of)
+        if not tail.num_rows:
+            return tail
+        span = Interval(tail.source_time.min(), tail.source_time.max() + 1)
+        stored = self._lane.backend.read(sorted(tail.present()), span, groups=groups, versions=True)
+        return tail.filter(~duplicates(tail, SampleBatch.concat(list(stored))))
