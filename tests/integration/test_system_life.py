@@ -1,0 +1,81 @@
+"""What time does to an archive: retention, restarts, kills, and newer versions of itself."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from archiver import config
+from archiver.bootstrap import Archive
+from archiver.model import Interval, PermanentError, SampleBatch
+from archiver.model.time import DAY_NS, now
+from archiver.query import Query
+from archiver.testing.service import running_service
+
+
+def group(retention: str) -> dict:
+    return {"name": "all", "elements": ["*"], "backends": ["lake", "warm"], "retention": retention, "segment": "1d"}
+
+
+def test_old_segments_go_and_old_samples_are_refused(make_archive: Callable[..., Archive]):
+    today = now() // DAY_NS * DAY_NS
+    days = [today - n * DAY_NS for n in range(20)]
+    with make_archive(groups=[group("0s")]) as archive:
+        archive.intake.submit(SampleBatch.from_columns("T1", days, [float(n) for n in range(20)])).result()
+        assert archive.flush()
+        archive.reload(make_archive(groups=[group("7d")]).settings)
+        assert archive.wait_ready()
+        archive.keep()
+        for backend in ("lake", "warm"):
+            table = archive.query(Query(("T1",), Interval(0, 2 * today), backend=backend)).table()
+            assert table["value"].to_pylist() == [float(n) for n in reversed(range(8))], backend
+        receipt = archive.intake.submit(SampleBatch.from_columns("T1", days[7:9], [7.5, 8.5])).result()
+        assert receipt.counts == {"buffered": 0, "rejected": 2}
+        assert receipt.reasons == {"older than the retention": 2}
+        rejections = [t for t in archive.totals() if t.outcome == "rejected"]
+        assert [(t.lane, t.reason, t.count) for t in rejections] == [("intake", "older than the retention", 2)]
+
+
+@pytest.mark.parametrize("end", ["drained", "killed"])
+def test_the_latest_value_survives(tmp_path: Path, end: str):
+    start = now() - DAY_NS
+    with running_service(tmp_path) as service, httpx.Client(base_url=service.url) as client:
+        rows = [{"element": f"T{i % 3}", "source_time": start + i, "value": float(i)} for i in range(30)]
+        assert client.post("/v1/samples", json=rows).json()["counts"]["buffered"] == 30
+        late = [{"element": "T0", "source_time": start - 1, "value": -1.0}]
+        assert client.post("/v1/samples", json=late).json()["counts"]["buffered"] == 1
+        if end == "killed":
+            service.kill()
+    with running_service(tmp_path) as service, httpx.Client(base_url=service.url) as client:
+        found = client.get("/v1/samples/latest").json()["samples"]
+        assert [(row["element"], row["value"]) for row in found] == [("T0", 27.0), ("T1", 28.0), ("T2", 29.0)]
+        totals = client.get("/v1/ledger").json()["totals"]
+        for backend in ("lake", "warm"):
+            assert sum(t["count"] for t in totals if t["lane"] == backend) == 31
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [("archive.db", "PRAGMA user_version=99"), ("journal.db", "UPDATE meta SET value = 99 WHERE key = 'format'")],
+)
+def test_a_newer_format_is_refused_and_nothing_is_changed(tmp_path: Path, forebay, file: str, change: str):
+    settings = config.parse({"data": str(tmp_path)})
+    with Archive(settings) as archive:
+        archive.intake.submit(SampleBatch.from_columns("T1", [now()], [1.0])).result()
+    connection = sqlite3.connect(tmp_path / file)
+    connection.execute(change)
+    connection.commit()
+    connection.close()
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.db")}
+    message = r"has format 99, newer than 1: upgrade forebay"
+    for _ in range(2):
+        with pytest.raises(PermanentError, match=message):
+            Archive(settings).open()
+    done = forebay("ledger", "--data", tmp_path)
+    assert done.code == 1
+    assert str(tmp_path / file) in done.errors
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.db")}[file] == before[file]
