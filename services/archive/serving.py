@@ -16,6 +16,7 @@ import uvloop
 from archiver.bootstrap import Archive
 from archiver.config import ServerSettings, Settings
 from archiver.model import ConfigurationError, ForebayError
+from archiver.sources import line_protocol
 from services.archive.app import create_app
 from services.archive.sources import Sources
 
@@ -23,6 +24,7 @@ _LOG = logging.getLogger(__name__)
 _BACKENDS_S = 10.0
 _DRAIN_S = 30
 _BACKLOG = 2048
+_SWITCH_S = 0.0005
 
 
 def serve(read: Callable[[], Settings]) -> None:
@@ -43,6 +45,8 @@ def serve(read: Callable[[], Settings]) -> None:
         Another process works on the data directory.
     """
     settings = read()
+    sys.setswitchinterval(_SWITCH_S)  # a thread back from the disk waits a tenth as long for one that computes
+    line_protocol.warm_up()  # in the background: it takes seconds that the first bodies would else be slow
     with Archive(settings) as archive, listen(settings.server) as listener:
         archive.wait_ready(_BACKENDS_S)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
