@@ -15,6 +15,7 @@ from archiver import config
 from archiver.cli.face import connect
 from archiver.cli.options import Config, Data, From, To, table
 from archiver.model import Interval, InvalidInputError, parse_duration, parse_interval, parse_time
+from archiver.model.time import now
 from archiver.query import Query, Range, span_of
 
 
@@ -64,14 +65,15 @@ def query(
     config_: Config = None,
 ) -> None:
     """Read samples or aggregates of elements."""
-    ranges = tuple(Range.parse(text) for text in range_ or ())
+    instant = now()
+    ranges = tuple(Range.parse(text, at=instant) for text in range_ or ())
     with connect(config_, data) as face:
         if at:
             _write(face.values_at(element, parse_time(at), backend, format_), output)
             return
         question = Query(
             tuple(element),
-            _interval(start, end, ranges),
+            _interval(start, end, ranges, instant),
             ranges=ranges,
             backend=backend,
             groups=tuple(group or ()),
@@ -121,9 +123,9 @@ def elements(
         typer.echo(table(face.elements(pattern)), nl=False)
 
 
-def _interval(start: str, end: str, ranges: tuple[Range, ...]) -> Interval:
+def _interval(start: str, end: str, ranges: tuple[Range, ...], at: int) -> Interval:
     if start:
-        return parse_interval(start, end)
+        return parse_interval(start, end, at=at)
     if not ranges:
         raise InvalidInputError("--from is missing: give the start of the time range, such as --from now-1h")
     return span_of(ranges)

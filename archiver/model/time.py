@@ -170,12 +170,12 @@ class Interval:
 ALWAYS = Interval(MIN_TIME, MAX_TIME)
 
 
-def parse_interval(start: str, end: str) -> Interval:
-    """Return the interval between two times as `parse_time` reads them; both see the same now.
+def parse_interval(start: str, end: str, *, at: int | None = None) -> Interval:
+    """Return the interval between two times as `parse_time` reads them; both see the same now, `at` if given.
 
     Raises
     ------
     InvalidInputError
     """
-    at = now()
+    at = now() if at is None else at
     return Interval(parse_time(start, at=at), parse_time(end, at=at))

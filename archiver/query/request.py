@@ -30,8 +30,14 @@ class Range:
     interval: Interval
 
     @classmethod
-    def parse(cls, text: str) -> Range:
+    def parse(cls, text: str, *, at: int | None = None) -> Range:
         """Return the range that ``NAME=FROM/TO`` says.
+
+        Parameters
+        ----------
+        text : str
+        at : int, optional
+            What ``now`` means, ns: the same in all ranges of a query, or there are gaps between them.
 
         Raises
         ------
@@ -46,7 +52,7 @@ class Range:
         start, slash, end = span.partition("/")
         if not (backend and equals and slash):
             raise InvalidInputError(f"{text!r}: write NAME=FROM/TO, such as lake=2026-01-01T00:00:00Z/now")
-        return cls(backend, parse_interval(start, end))
+        return cls(backend, parse_interval(start, end, at=at))
 
 
 def span_of(ranges: Sequence[Range]) -> Interval:

@@ -20,9 +20,9 @@ Start = Annotated[
 End = Annotated[str, Parameter(description="not included; as start", examples=["now"])]
 
 
-def interval_of(start: str, end: str) -> Interval:
-    """Return the interval between two times as written; both see the same now."""
-    at = now()
+def interval_of(start: str, end: str, *, at: int | None = None) -> Interval:
+    """Return the interval between two times as written; both see the same now, `at` if given."""
+    at = now() if at is None else at
     first = _parse("start", start, lambda text: parse_time(text, at=at))
     last = _parse("end", end, lambda text: parse_time(text, at=at))
     if last < first:
@@ -40,9 +40,9 @@ def duration_of(name: str, text: str) -> int:
     return _parse(name, text, parse_duration)
 
 
-def range_of(text: str) -> Range:
-    """Return backend and interval of ``NAME=FROM/TO``."""
-    return _parse("range", text, Range.parse)
+def range_of(text: str, *, at: int) -> Range:
+    """Return backend and interval of ``NAME=FROM/TO``; `at` is what now means, ns."""
+    return _parse("range", text, lambda it: Range.parse(it, at=at))
 
 
 def aggregates_of(texts: Sequence[str]) -> tuple[str, ...]:

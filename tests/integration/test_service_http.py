@@ -230,6 +230,8 @@ def test_aggregates_versions_ranges_and_what_was_known(service):
     assert answer["missing"] == []
     parts = answer["parts"]
     assert [part["backend"] for part in parts] == ["lake", "warm"]
+    meeting = {"element": "T1", "start": "now-2h", "range": ["lake=now-2h/now-1h", "warm=now-1h/now"]}
+    assert service.request("GET", "/v1/samples", params=meeting).json()["missing"] == []
 
 
 def test_the_value_before_the_start_and_at_an_instant(service):

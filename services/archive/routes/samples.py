@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi import Query as Parameter
 
 from archiver.model import InvalidInputError
+from archiver.model.time import now
 from archiver.query import Query, span_of
 from services.archive.answers import FORMATS_DOCS, respond, respond_with
 from services.archive.dependencies import TheArchive
@@ -46,12 +47,13 @@ def get_samples(
 
     Accept decides on the format. With a limit, ``Forebay-Cursor`` continues the answer.
     """
-    ranges = tuple(range_of(text) for text in range_ or ())
+    at = now()
+    ranges = tuple(range_of(text, at=at) for text in range_ or ())
     if not start and not ranges:
         raise InvalidInputError("start is missing: give the start of the time range, such as start=now-1h")
     query = Query(
         tuple(element),
-        interval_of(start, end) if start else span_of(ranges),
+        interval_of(start, end, at=at) if start else span_of(ranges),
         ranges=ranges,
         backend=backend,
         groups=tuple(group or ()),
