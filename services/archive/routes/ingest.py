@@ -57,7 +57,7 @@ _LINES_DOCS: dict[str, Any] = {
         {
             "name": "precision",
             "in": "query",
-            "description": "unit of the timestamps: ns (the default), us, ms or s",
+            "description": "unit of the timestamps: ns (the default), us, ms, s, m or h",
             "schema": {"type": "string"},
         }
     ],
