@@ -35,13 +35,14 @@ _PATIENCE_S = 300.0
 @bench("end-to-end")
 def end_to_end() -> Iterator[Row]:
     """Intake, journal (synced), lane and lake until all is in the lake, plain and smoothed, beside raw pyarrow."""
-    batches, files = data()
+    batches, files = data(SAMPLES)
     rows = sum(batch.num_rows for batch in batches)
     smoothing = {"kind": "value", "tolerance": 0.05}
     plain, smoothed, raw = in_turns(
         lambda: through(batches, [LAKE]),
         lambda: through(batches, [LAKE], smoothing=smoothing),
         lambda: raw_files(files),
+        rounds=ROUNDS,
     )
     title = "Arrow batches -> intake -> journal -> lake"
     yield Row(title, rows / plain, "pyarrow: sort, write, sync", rows / raw, "samples/s", 0.5)
@@ -63,10 +64,12 @@ def lanes() -> Iterator[Row]:
 
         both, alone = in_turns(lambda: through(batches, [LAKE, warm()]), lambda: through(batches, [warm()]), rounds=3)
     yield Row("lake + PostgreSQL at once", rows / both, "the slower alone", rows / alone, "samples/s", 0.85)
-    batches, _ = data()
+    batches, _ = data(SAMPLES)
     rows = sum(batch.num_rows for batch in batches)
     beside, lake = in_turns(
-        lambda: through(batches, [LAKE, dead], wanted=["lake"]), lambda: through(batches, [LAKE], wanted=["lake"])
+        lambda: through(batches, [LAKE, dead], wanted=["lake"]),
+        lambda: through(batches, [LAKE], wanted=["lake"]),
+        rounds=ROUNDS,
     )
     yield Row("lake, PostgreSQL stopped", rows / beside, "lake alone", rows / lake, "samples/s", 0.95)
 
@@ -93,7 +96,7 @@ def journal() -> Iterator[Row]:
     yield Row("journal append of 50,000 samples", *figures, "ms", 2.0, higher_is_better=False)
 
 
-def data(samples: int = SAMPLES) -> tuple[list[SampleBatch], list[SampleBatch]]:
+def data(samples: int) -> tuple[list[SampleBatch], list[SampleBatch]]:
     """Return the peers' data as it arrives, and in as large parts as files are written."""
     whole = peers_data(ELEMENTS, samples)
     return list(in_batches(whole, BATCH_ROWS)), list(in_batches(whole, FILE_ROWS))
@@ -133,7 +136,7 @@ def raw_files(files: list[SampleBatch]) -> float:
         return raw_write(files, Path(folder))
 
 
-def in_turns(*works: Callable[[], float], rounds: int = ROUNDS) -> list[float]:
+def in_turns(*works: Callable[[], float], rounds: int) -> list[float]:
     """Return the median of what each gives, taken in turns; the first round does not count."""
     taken = [[work() for work in works] for _ in range(rounds + 1)][1:]
     return [statistics.median(column) for column in zip(*taken, strict=True)]
