@@ -121,7 +121,7 @@ def slug(group: str) -> str:
     Examples
     --------
     >>> slug("fast"), slug("Fast")
-    ('fast', 'fast_5da27e7c')
+    ('fast', 'fast_6c582b62')
     """
     if re.fullmatch(r"[a-z0-9_]{1,16}", group):
         return group
