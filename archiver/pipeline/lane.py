@@ -26,6 +26,9 @@ from archiver.ports import Backend, Journal, JournalEntry, Position, WriteReceip
 _LOG = logging.getLogger(__name__)
 
 
+_LARGEST_RUN_BYTES = 2**28
+
+
 @dataclass(frozen=True)
 class LaneTools:
     """What all lanes share."""
@@ -202,17 +205,20 @@ class Lane:
             )
             _LOG.error(text, backend.name, position, first)
         self._publish(max(position, self._dropped_before), self._state_at(position))
+        self.snapshot()  # of the groups as they are now: the one before may be of others
 
     def _state_at(self, position: int) -> LaneState:
-        """Return the smoothing state at the backend's position: a snapshot, and what came after it once more."""
+        """Return the smoothing state at the backend's position: a snapshot, and what came after it once more.
+
+        A snapshot beyond the position belongs to where the lane gave up what the backend lacked.
+        """
         tools, state, offset = self._tools, LaneState.initial(self.router), 0
         saved = tools.snapshots.load(f"lane/{self.backend.name}", tools.journal.stream)
-        if saved is not None and saved[0] <= position:
+        if saved is not None and saved[0] <= max(position, self._dropped_before):
             offset = saved[0]
             state, released = LaneState.load(self.router, saved[1])
             if released:
                 self._release(released, offset)
-                tools.snapshots.save(f"lane/{self.backend.name}", tools.journal.stream, offset, state.dump())
         self._snapshot_offset = offset
         while state.smoothers and (entries := tools.journal.read(offset, 1_000_000)):
             entries = [entry for entry in entries if entry.offset <= position]
@@ -233,21 +239,31 @@ class Lane:
 
         self.backend.write(held, None, record)
 
-    def _archived_around(self, group: str, late: SampleBatch) -> SampleBatch:
-        """Return what the backend holds around late samples: the one before each, and a day beyond the last."""
-        names, first = late.present(), int(late.source_time.min())
-        interval = Interval(first, min(int(late.source_time.max()) + DAY_NS, MAX_TIME))
+    def archived_around(self, group: str, late: SampleBatch) -> SampleBatch:
+        """Return what the backend holds around late samples: the one before each, and a day beyond.
+
+        Times that lie far apart are looked up apart, so that one straggler does not fetch all that lies between.
+        """
+        order = np.argsort(late.source_time, kind="stable")
+        cuts = np.flatnonzero(np.diff(late.source_time[order]) > DAY_NS) + 1
+        found = [self._around(group, late.take(rows)) for rows in np.split(order, cuts)]
+        return SampleBatch.concat(list(chain.from_iterable(found)))
+
+    def _around(self, group: str, late: SampleBatch) -> list[SampleBatch]:
+        names, first = late.present(), int(late.source_time[0])
+        interval = Interval(first, min(int(late.source_time[-1]) + DAY_NS, MAX_TIME))
         before = self.backend.last_before(names, first, groups=[group])
-        return SampleBatch.concat([before, *self.backend.read(names, interval, groups=[group])])
+        return [before, *self.backend.read(names, interval, groups=[group])]
 
     def _let_go(self) -> bool:
         """Go on behind what was asked to be given up, and account for it; return whether the backend lacked any."""
         tools, offset = self._tools, self._asked_to_drop
         reached = self.position
-        if reached is None:  # it never answered: what it has is known from the ledger
-            reached = max(tools.ledger.position(self.backend.name, tools.journal.stream), self._dropped_before)
+        if reached is None:  # it never answered: what it has for certain is known from the ledger
+            reached = max(tools.ledger.certain(self.backend.name, tools.journal.stream), self._dropped_before)
         if offset <= reached:
             return False
+        tools.ledger.forget_after(self.backend.name, tools.journal.stream, reached)
         for entry in chain.from_iterable(runs_of(tools.journal, reached)):
             if entry.offset > offset:
                 break
@@ -270,7 +286,7 @@ class Lane:
         if not entries:
             return
         assert self._committed is not None
-        processed = process(entries, self.router, self._committed[1], archived_around=self._archived_around)
+        processed = process(entries, self.router, self._committed[1], archived_around=self.archived_around)
         self._deliver(dict(processed.parts), list(processed.smoothed), entries[-1].offset)
         self._publish(entries[-1].offset, processed.state)
         if self._retries or self._last_error:
@@ -282,7 +298,7 @@ class Lane:
         journal, settings = self._tools.journal, self._settings
         limit = min(settings.flush_rows, self.backend.limits.largest_batch)
         entries: list[JournalEntry] = []
-        rows, after = 0, self.position or 0
+        rows, size, after = 0, 0, self.position or 0
         deadline = 0.0
         while not self._stop.is_set():
             fresh = journal.read(after, limit - rows)
@@ -290,8 +306,9 @@ class Lane:
                 deadline = deadline or time.monotonic() + settings.flush_interval / 1e9
                 entries += fresh
                 rows += sum(entry.batch.num_rows for entry in fresh)
+                size += sum(entry.batch.to_arrow().nbytes for entry in fresh)
                 after = fresh[-1].offset
-            if rows >= limit or (entries and time.monotonic() >= deadline):
+            if rows >= limit or size >= _LARGEST_RUN_BYTES or (entries and time.monotonic() >= deadline):
                 break
             if self._flush_now.is_set() and not fresh:
                 self._flush_now.clear()
@@ -400,7 +417,7 @@ class Lane:
 
     def snapshot(self) -> None:
         """Keep the smoothing state, so that the journal may be trimmed up to the position that it belongs to."""
-        if self._committed is None or not self._committed[1].smoothers:
+        if self._committed is None:
             return
         position, state = self._committed
         self._tools.snapshots.save(f"lane/{self.backend.name}", self._tools.journal.stream, position, state.dump())

@@ -170,6 +170,16 @@ class Ledger:
             query = "SELECT max(offset) FROM segment WHERE lane = ? AND stream = ?"
             return int(connection.execute(query, (lane, stream)).fetchone()[0] or 0)
 
+    def certain(self, lane: str, stream: str) -> int:
+        """Return the last offset but one that a lane has accounted for: its backend has that, whatever happened since.
+
+        The last account may be of a write that was never committed.
+        """
+        with self._store.transaction() as connection:
+            query = "SELECT offset FROM segment WHERE lane = ? AND stream = ? ORDER BY offset DESC LIMIT 1 OFFSET 1"
+            row = connection.execute(query, (lane, stream)).fetchone()
+            return int(row[0]) if row else 0
+
     def totals(self) -> list[Total]:
         """Return the counts by lane, group, outcome and reason."""
         with self._store.transaction() as connection:

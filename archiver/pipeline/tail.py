@@ -70,14 +70,7 @@ class TailedBackend:
         self, elements: Sequence[str], interval: Interval, groups: Sequence[str] | None, as_of: int | None
     ) -> SampleBatch:
         """Return what the lane has yet to store; what it will find to be known is not in there."""
-        position, state = self._lane.committed or (0, LaneState.initial(self._lane.router))
-        wanted = set(elements)
-        parts: list[tuple[str, SampleBatch]] = []
-        for entries in runs_of(self._journal, position):
-            processed = process(entries, self._lane.router, state, wanted)
-            parts += processed.parts.items()
-            state = processed.state
-        parts += state.held(wanted).items()
+        parts = self._parts(set(elements))
         tail = SampleBatch.concat([batch for name, batch in parts if groups is None or name in groups])
         tail = tail.filter(tail.mask_interval(interval))
         if as_of is not None:
@@ -87,3 +80,17 @@ class TailedBackend:
         span = Interval(tail.source_time.min(), tail.source_time.max() + 1)
         stored = self._lane.backend.read(sorted(tail.present()), span, groups=groups, versions=True)
         return tail.filter(~duplicates(tail, SampleBatch.concat(list(stored))))
+
+    def _parts(self, wanted: set[str]) -> list[tuple[str, SampleBatch]]:
+        """Return the tail by group; read again when the lane went on, and the journal was trimmed, meanwhile."""
+        while True:
+            committed = self._lane.committed
+            position, state = committed or (0, LaneState.initial(self._lane.router))
+            parts: list[tuple[str, SampleBatch]] = []
+            for entries in runs_of(self._journal, position):
+                archived = self._lane.archived_around
+                processed = process(entries, self._lane.router, state, wanted, archived)
+                parts += processed.parts.items()
+                state = processed.state
+            if self._lane.committed is committed or self._journal.state().first <= position + 1:
+                return [*parts, *state.held(wanted).items()]

@@ -24,7 +24,7 @@ from archiver.model import (
 from archiver.model.time import ALWAYS
 from archiver.pipeline.dead_letters import DeadLetters
 from archiver.pipeline.lane import Lane, LaneTools
-from archiver.pipeline.ledger import Ledger
+from archiver.pipeline.ledger import Ledger, Outcome, account
 from archiver.pipeline.routing import Router
 from archiver.pipeline.store import Snapshots, Store
 from archiver.pipeline.tail import TailedBackend
@@ -98,6 +98,9 @@ class Bench:
             key = f"{total.group}/{total.outcome}" + (f":{total.reason}" if total.reason else "")
             counts[key] = counts.get(key, 0) + total.count
         return counts
+
+    def unreachable(self) -> None:
+        raise TransientError("no route")
 
     def close(self) -> None:
         if self.lane is not None:
@@ -321,3 +324,78 @@ def test_what_a_door_held_is_stored_when_its_group_is_gone(bench: Bench):
     assert bench.start().flush(10)
     assert bench.stored("D1") == [0.0, 2.0]
     assert bench.totals()["door/stored"] == 2
+
+
+def test_smoothing_switched_off_and_on_again_starts_from_nothing_old(bench: Bench):
+    bench.append("S1", 20.0)
+    lane = bench.start()
+    assert lane.flush(10)
+    lane.stop()
+    bench.router = Router({"smooth": ArchiveGroup("smooth", ("S*",), ("b",))})
+    bench.append("S1", 30.0)
+    lane = bench.start()
+    assert lane.flush(10)
+    lane.snapshot = lambda: None  # as a crash
+    lane.stop(drain=False)
+    bench.router = Router(GROUPS)
+    bench.append("S1", 20.1)
+    assert bench.start().flush(10)
+    assert bench.stored("S1") == [20.0, 30.0, 20.1]
+
+
+def test_what_a_door_held_is_released_once(bench: Bench):
+    bench.append("D1", 0.0, 1.0)
+    lane = bench.start()
+    assert lane.flush(10)
+    lane.stop()
+    bench.router = Router({"door": ArchiveGroup("door", ("D*",), ("b",))})
+    for _ in range(3):
+        lane = bench.start()
+        assert lane.flush(10)
+        lane.stop()
+    assert bench.stored("D1") == [0.0, 1.0]
+    assert bench.totals() == {"door/stored": 2}
+
+
+def test_a_lane_that_gave_up_keeps_what_its_door_held(bench: Bench):
+    bench.append("D1", 0.0, 1.0)
+    lane = bench.start()
+    assert lane.flush(10)
+    bench.backend.down = 10**9
+    bench.append("P1", 1.0)
+    lane.give_up_before(3)
+    while lane.position != 3:
+        lane.flush(0.01)
+    bench.backend.down = 0
+    rows = SampleBatch.concat(list(TailedBackend(lane, bench.journal).read(["D1"], ALWAYS)))
+    assert rows.values(Kind.FLOAT).to_pylist() == [0.0, 1.0]
+    lane.stop()
+    assert bench.start().flush(10)
+    assert bench.lane is not None
+    rows = SampleBatch.concat(list(TailedBackend(bench.lane, bench.journal).read(["D1"], ALWAYS)))
+    assert rows.values(Kind.FLOAT).to_pylist() == [0.0, 1.0]
+
+
+def test_a_lane_that_was_never_reached_drops_what_it_is_not_sure_of(bench: Bench):
+    stream = bench.journal.stream
+    for offset in (1, 2):
+        bench.append("P1", float(offset))
+        stored = account(SampleBatch.from_columns("P1", [offset], [1.0]), Outcome.STORED, group="plain")
+        bench.tools.ledger.record("b", stream, offset, stored)  # the second one was never committed
+    bench.backend.open = bench.unreachable
+    lane = bench.start()
+    lane.give_up_before(2)
+    while lane.safe_offset != 2:
+        lane.flush(0.01)
+    assert bench.totals() == {"plain/stored": 1, "plain/dropped:journal full": 1}
+
+
+def test_a_resend_in_the_tail_shows_nothing_that_was_smoothed_away(bench: Bench):
+    bench.append("S1", 5.0, 5.4, 6.5, 6.6, at=100)
+    lane = bench.start()
+    assert lane.flush(10)
+    bench.backend.down = 10**9
+    bench.append("S1", 5.0, 5.4, 6.5, 6.6, at=100)
+    rows = SampleBatch.concat(list(TailedBackend(lane, bench.journal).read(["S1"], ALWAYS)))
+    assert rows.values(Kind.FLOAT).to_pylist() == [5.0, 6.5]
+    bench.backend.down = 0

@@ -20,16 +20,24 @@ def judged(smoothing: Smoothing, late: SampleBatch, archived: SampleBatch = ARCH
     return [RULES[r] if d else "stored" for d, r in zip(discard.tolist(), rule.tolist(), strict=True)]
 
 
-def test_a_step_kind_looks_at_the_archived_sample_before():
-    late = SampleBatch.from_columns(
-        ["a", "a", "a", "b", "b", "c"], [50, 50, 150, 60, 40, 5], [0.9, 1.1, 9.5, 5.0, 5.0, 1.0]
-    )
-    assert judged(VALUE, late) == ["value", "stored", "value", "value", "stored", "stored"]
+def test_a_step_kind_goes_on_from_the_archived_sample_before():
+    times, values = [50, 60, 70, 150, 60, 40, 5], [0.9, 1.1, 1.9, 9.5, 5.0, 5.0, 1.0]
+    late = SampleBatch.from_columns(["a", "a", "a", "a", "b", "b", "c"], times, values)
+    assert judged(VALUE, late) == ["value", "stored", "value", "value", "value", "stored", "stored"]
 
 
-def test_the_door_looks_at_the_line_between_both_neighbours():
-    late = SampleBatch.from_columns(["a", "a", "a", "b"], [50, 50, 150, 60], [5.9, 6.1, 10.0, 5.0])
-    assert judged(DOOR, late) == ["swinging_door", "stored", "stored", "stored"]
+def test_the_door_goes_on_from_one_neighbour_to_the_other():
+    late = SampleBatch.from_columns(["a", "a", "b"], [50, 150, 60], [5.9, 10.0, 5.0])
+    assert judged(DOOR, late) == ["swinging_door", "stored", "stored"]
+    assert judged(DOOR, SampleBatch.from_columns("a", [50], [6.1])) == ["stored"]
+
+
+@pytest.mark.parametrize("smoothing", [Smoothing(SmoothingKind.VALUE, tolerance=0.5), DOOR])
+def test_an_edge_that_comes_late_keeps_both_its_sides(smoothing: Smoothing):
+    archived = SampleBatch.from_columns("a", [0, 100], [0.0, 5.0])
+    late = SampleBatch.from_columns("a", [30, 10, 20], [0.1, 10.0, 0.2])
+    kept = [fate == "stored" for fate in judged(smoothing, late, archived)]
+    assert kept[1:] == [True, True]
 
 
 @pytest.mark.parametrize("smoothing", [VALUE, DOOR])
