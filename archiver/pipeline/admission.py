@@ -51,11 +51,11 @@ class Admission:
             return np.fromiter(map(self._slots.__getitem__, names), np.int32, len(names))
 
     def register(self, kinds: Mapping[str, Kind]) -> None:
-        """Tell the catalogue about names, and kinds, that were seen for the first time."""
+        """Tell the catalogue about names, and kinds, that were seen for the first time; it has the last word."""
         with self._lock:
             self._catalog.register(kinds)
-            for name, kind in kinds.items():
-                self.kind[self._slots[name]] = max(kind, 0)
+            slots = [self._slots[name] for name in kinds]
+            self.kind[slots] = np.maximum(self._catalog.kinds(list(kinds)), 0)
 
     def _add(self, names: list[str]) -> None:
         with self._lock:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,15 +105,19 @@ class Catalog:
     # -- changing -------------------------------------------------------------------------------------
 
     def register(self, kinds: Mapping[str, Kind]) -> None:
-        """Take elements that were seen for the first time, and the kind of those whose kind was not known."""
+        """Take elements that were seen for the first time, and the kind of those whose kind was not known.
+
+        What has become an alias or a former name meanwhile is no element, and left out.
+        """
         with self._lock:
             fresh: list[ElementVersion] = []
+            numbers = self._free_ids()
             for name, kind in kinds.items():
                 old = self._current.get(name)
+                if name in self._alias:
+                    continue
                 if old is None:
-                    fresh.append(
-                        ElementVersion(len(self._versions) + len(fresh) + 1, name, MIN_TIME, Metadata(kind=kind))
-                    )
+                    fresh.append(ElementVersion(next(numbers), name, MIN_TIME, Metadata(kind=kind)))
                 elif old.metadata.kind is Kind.NONE and kind is not Kind.NONE:
                     fresh.append(replace(old, metadata=replace(old.metadata, kind=kind)))
             rows = [(v.element_id, v.name, v.valid_from, _text(v.metadata)) for v in fresh]
@@ -147,7 +152,7 @@ class Catalog:
             target = rename or (name if old is None else old.name)
             self._check_free(target, metadata.aliases, old)
             if old is None:
-                version = ElementVersion(len(self._versions) + 1, target, MIN_TIME, metadata)
+                version = ElementVersion(next(self._free_ids()), target, MIN_TIME, metadata)
             else:
                 since = now() if valid_from is None else valid_from
                 if since <= old.valid_from:
@@ -162,6 +167,9 @@ class Catalog:
             self._remember(version)
             self.version += 1
             return version
+
+    def _free_ids(self) -> Iterator[int]:
+        return count(max(self._versions, default=0) + 1)
 
     def _check_free(self, name: str, aliases: Sequence[str], old: ElementVersion | None) -> None:
         for text in (name, *aliases):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from archiver.model import NotFoundError, SampleBatch, format_time
@@ -71,8 +72,7 @@ class DeadLetters:
     def add(self, lane: str, group: str, reason: str, samples: SampleBatch) -> None:
         """Keep samples; durable when it returns, and harmless to repeat."""
         payload = to_ipc(samples.compacted().to_arrow())
-        rows = samples.to_pylist()
-        identity = repr([(row[0], row[1], row[2], row[3]) for row in rows[:1]]) + f"+{len(rows)}"
+        identity = sha256(repr(samples.to_pylist()).encode()).hexdigest()  # not of the payload: its padding may differ
         with self._store.transaction() as connection:
             connection.execute(
                 'INSERT OR IGNORE INTO dead_letter (lane, "group", reason, created, rows, identity, payload)'

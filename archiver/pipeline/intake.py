@@ -150,7 +150,11 @@ class Intake:
             if error is not None:
                 result.set_exception(error)
                 return
-            self._latest.update(newest, done.result())
+            try:
+                self._latest.update(newest, done.result())
+            except Exception as exc:  # noqa: BLE001 - else nobody hears of it; sent again, it is a duplicate
+                result.set_exception(exc)
+                return
             result.set_result(IntakeReceipt(done.result(), counts, reasons, tuple(checked.rejections)))
 
         appended.add_done_callback(finish)
@@ -159,9 +163,14 @@ class Intake:
     # -- checks ---------------------------------------------------------------------------------------
 
     def _check(self, batch: SampleBatch) -> _Checked:
-        admission = self._admission_now()
-        checked = _Checked(self._catalog.canonical(batch))
-        batch = checked.batch
+        while True:
+            admission, known = self._admission_now(), self._catalog.canonical(batch)
+            checked = self._judge(known, admission)
+            if admission.version == self._catalog.version or self._catalog.canonical(known) is known:
+                return checked  # else an element was renamed meanwhile
+
+    def _judge(self, batch: SampleBatch, admission: Admission) -> _Checked:
+        checked = _Checked(batch)
         slots, time = admission.slots(batch), self._clock()
         reasons = admission.reason[slots]
         for reason in np.unique(reasons[reasons > 0]).tolist():
@@ -275,9 +284,11 @@ def _move(values: dict[Kind, pa.Array], pair: tuple[Kind, Kind], rows: Mask) -> 
         kept[rows] = True if source.is_list else pc.equal(back, picked).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
         cast, kept[rows] = _cast_each(picked, pair)
-    mask = pa.array(kept)
-    moved = pc.replace_with_mask(there, pa.array(rows), cast)
-    return {target: pc.if_else(mask, moved, there), source: pc.if_else(mask, pa.nulls(len(old), old.type), old)}, kept
+    left = np.arange(len(old))
+    index = left.copy()
+    index[kept] = len(old) + np.flatnonzero(kept[rows])
+    moved = pa.concat_arrays([there, cast]).take(pa.array(index))  # lists have no kernel that replaces
+    return {target: moved, source: old.take(pa.array(left, mask=kept))}, kept
 
 
 def _cast_each(picked: pa.Array, pair: tuple[Kind, Kind]) -> tuple[pa.Array, Mask]:
@@ -285,7 +296,8 @@ def _cast_each(picked: pa.Array, pair: tuple[Kind, Kind]) -> tuple[pa.Array, Mas
     result, kept = [], np.zeros(len(picked), bool)
     for index in range(len(picked)):
         try:
-            cast = picked.slice(index, 1).cast(pair[1].arrow_type, safe=True)
+            # taken, not sliced: the cast of an empty slice of lists looks at its neighbours' items
+            cast = picked.take(pa.array([index])).cast(pair[1].arrow_type, safe=True)
             kept[index] = True
             result.append(cast)
         except pa.ArrowInvalid:

@@ -117,3 +117,22 @@ def test_kinds_of_known_and_unknown(store: Store):
     catalog.register({"b": Kind.INT, "a": Kind.TEXT})
     assert catalog.kinds(["a", "b", "c"]).tolist() == [Kind.TEXT, Kind.INT, -1]
     assert [version.name for version in catalog.elements()] == ["a", "b"]
+
+
+def test_a_former_name_or_an_alias_is_not_registered_as_an_element(store: Store):
+    catalog = Catalog(store)
+    catalog.describe("old", Metadata(kind=Kind.FLOAT, aliases=("x",)))
+    catalog.describe("old", Metadata(aliases=("x",)), rename="new")
+    catalog.register({"old": Kind.TEXT, "x": Kind.INT, "other": Kind.INT})
+    for known in (catalog, Catalog(store)):
+        assert [(v.name, v.metadata.kind) for v in known.elements()] == [("new", Kind.FLOAT), ("other", Kind.INT)]
+        assert known.aliases() == {"old": "new", "x": "new"}
+
+
+def test_a_type_learned_beside_a_new_element_takes_no_number(store: Store):
+    catalog = Catalog(store)
+    for kinds in ({"a": Kind.NONE}, {"a": Kind.FLOAT, "b": Kind.INT}, {"c": Kind.TEXT}):
+        catalog.register(kinds)
+    catalog.describe("d", Metadata())
+    for known in (catalog, Catalog(store)):
+        assert [(v.element_id, v.name) for v in known.elements()] == [(1, "a"), (2, "b"), (3, "c"), (4, "d")]

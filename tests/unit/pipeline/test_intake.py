@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from archiver.journal.sqlite import SqliteJournal, SqliteOptions
 from archiver.model import ArchiveGroup, BackpressureError, Kind, Metadata, SampleBatch
 from archiver.model.time import DAY_NS, NANOSECONDS, now
+from archiver.pipeline.admission import Admission
 from archiver.pipeline.catalog import Catalog
 from archiver.pipeline.intake import Intake
 from archiver.pipeline.latest import Latest
@@ -157,3 +160,72 @@ def test_a_large_batch_of_many_elements(bench: Bench):
     batch = SampleBatch.from_columns([names[i] for i in codes], NOW - np.arange(n), np.arange(n, dtype=float))
     assert bench.submit(batch).counts["buffered"] == n
     assert bench.latest.get().num_rows == 1000
+
+
+@pytest.mark.parametrize(
+    ("known", "given", "sent", "stored"),
+    [
+        (Kind.FLOATS, Kind.INTS, [[1, 2], [2**53 + 1], [], [3]], [[1.0, 2.0], [], [3.0]]),
+        (Kind.INTS, Kind.FLOATS, [[1.0, 2.0], [1.5], [], [3.0]], [[1, 2], [], [3]]),
+    ],
+)
+def test_lists_are_cast_as_their_items_are(bench: Bench, known: Kind, given: Kind, sent: list, stored: list):
+    bench.submit(SampleBatch.from_columns("T:1", [NOW], [[7]], kind=known))
+    receipt = bench.submit(SampleBatch.from_columns("T:1", [NOW + 1 + i for i in range(len(sent))], sent, kind=given))
+    assert receipt.counts == {"buffered": 3, "rejected": 1}
+    assert [rejection.row for rejection in receipt.rejections] == [1]
+    assert bench.journalled().kinds == (known,)
+    assert bench.journalled().values(known).to_pylist() == [[7], *stored]
+
+
+def test_a_receipt_ends_even_when_the_latest_values_cannot_be_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    def fails(_batch: SampleBatch, _offset: int) -> None:
+        raise MemoryError("as the test asked for")
+
+    monkeypatch.setattr(bench.latest, "update", fails)
+    with pytest.raises(MemoryError, match="as the test asked for"):
+        bench.submit(SampleBatch.from_columns("T:1", [NOW], [1.0]))
+    assert bench.journalled().num_rows == 1
+
+
+def test_of_two_threads_that_see_an_element_first_one_decides_its_type(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    """Both have found it unknown before either registers it; the later one goes by what the earlier one said."""
+    register = Admission.register
+    first_done, both_there = threading.Event(), threading.Barrier(2)
+
+    def forced(self: Admission, kinds: Mapping[str, Kind]) -> None:
+        both_there.wait(10)
+        if kinds["T:1"] is Kind.FLOAT:
+            assert first_done.wait(10)
+        register(self, kinds)
+        first_done.set()
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(2) as threads:
+        patch.setattr(Admission, "register", forced)
+        batches = [SampleBatch.from_columns("T:1", [NOW], [value]) for value in ("text", 1.5)]
+        receipts = list(threads.map(bench.submit, batches))
+    assert bench.catalog.get("T:1").metadata.kind is Kind.TEXT
+    assert [receipt.counts["buffered"] for receipt in receipts] == [1, 0]
+    assert bench.submit(SampleBatch.from_columns("T:1", [NOW + 1], ["more"])).counts["buffered"] == 1
+    assert bench.submit(SampleBatch.from_columns("T:1", [NOW + 2], [2.5])).counts["rejected"] == 1
+
+
+def test_a_rename_while_a_batch_is_checked_revives_no_name(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    bench.submit(SampleBatch.from_columns("T2", [NOW], [0.0]))
+    bench.catalog.describe("T:1", Metadata())
+    canonical = bench.catalog.canonical
+
+    def renamed_afterwards(batch: SampleBatch) -> SampleBatch:
+        result = canonical(batch)
+        monkeypatch.setattr(bench.catalog, "canonical", canonical)
+        bench.catalog.describe("T:1", Metadata(), rename="T:2")
+        return result
+
+    monkeypatch.setattr(bench.catalog, "canonical", renamed_afterwards)
+    bench.submit(SampleBatch.from_columns("T:1", [NOW], [1.0]))
+    assert [(version.name, version.metadata.kind) for version in bench.catalog.elements()] == [
+        ("T2", Kind.FLOAT),
+        ("T:2", Kind.FLOAT),
+    ]
+    assert bench.catalog.aliases() == {"T:1": "T:2"}
+    assert bench.journalled().present() == ["T2", "T:2"]
