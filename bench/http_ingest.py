@@ -12,9 +12,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pyarrow as pa
-
 from archiver.model import SampleBatch
+from archiver.model.ipc import to_ipc
 from archiver.sources import line_protocol
 from bench.end_to_end import seconds
 from bench.peers.port import Load
@@ -65,7 +64,4 @@ def json_rows(batch: SampleBatch) -> bytes:
 
 def arrow(batch: SampleBatch) -> bytes:
     """Return samples as an Arrow IPC stream."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.to_arrow().schema) as writer:
-        writer.write_batch(batch.to_arrow())
-    return bytes(sink.getvalue())
+    return to_ipc(batch.to_arrow())
