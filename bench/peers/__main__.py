@@ -47,9 +47,13 @@ def main() -> int:
         try:
             for peer in _peers(module):
                 print(f"{peer.name} ...", file=sys.stderr, flush=True)
-                figures.append(measure(peer, load))
+                try:
+                    figures.append(measure(peer, load))
+                    print(table(figures[-1:], ()).splitlines()[-1], file=sys.stderr, flush=True)
+                except RuntimeError as exc:
+                    absent.append((peer.name, f"failed: {exc}"))
         except NotHereError as exc:
-            absent.append((module, str(exc)))
+            absent.append((module, f"not here: {exc}"))
     text = f"{conditions(arguments.elements, arguments.samples)}\n\n{table(figures, absent)}"
     print(text)
     if not arguments.peers and (arguments.elements, arguments.samples) == (ELEMENTS, SAMPLES):

@@ -27,9 +27,9 @@ _COLUMNS = (
 
 
 def table(figures: Sequence[Figures], absent: Sequence[tuple[str, str]]) -> str:
-    """Return a row per peer, the absent ones with the reason why."""
+    """Return a row per peer; one without figures has the reason why."""
     rows = [_cells(row) for row in figures]
-    rows += [[name, f"not here: {why}", *[""] * (len(_COLUMNS) - 2)] for name, why in absent]
+    rows += [[name, why, *[""] * (len(_COLUMNS) - 2)] for name, why in absent]
     lines = [list(_COLUMNS), ["---"] * len(_COLUMNS), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
