@@ -19,7 +19,7 @@ from archiver.model.kind import VALUE_KINDS
 from archiver.model.time import MIN_TIME, format_time, now
 from archiver.pipeline.admission import REASONS, Admission
 from archiver.pipeline.catalog import Catalog
-from archiver.pipeline.latest import Latest, last_of_each
+from archiver.pipeline.latest import Latest, versions_of_last
 from archiver.pipeline.ledger import SCHEMA, Outcome, account, encode, join
 from archiver.pipeline.routing import Router
 from archiver.ports import Journal
@@ -143,7 +143,7 @@ class Intake:
             self._last_received = max(self._clock(), self._last_received + 1)
             stamped = good.with_receive_time(self._last_received)
             appended = self._journal.append(stamped, encode(join(tables)) if tables else b"")
-        newest = last_of_each(stamped)  # here, where it is done while the journal syncs, and not by its one thread
+        newest = versions_of_last(stamped)  # here, where it is done while the journal syncs, and not by its one thread
 
         def finish(done: Future[int]) -> None:
             error = done.exception()

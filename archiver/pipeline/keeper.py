@@ -123,7 +123,7 @@ class Keeper:
         for lane in self._lanes():
             lane.snapshot()
         offset = self._latest.offset  # before the rows are taken: they may be newer, never older
-        rows = to_ipc(self._latest.get().to_arrow())
+        rows = to_ipc(self._latest.versions().to_arrow())
         self._tools.snapshots.save(_LATEST, self._tools.journal.stream, offset, rows)
         self._snapshot_offset, self._snapshot_time = offset, time.monotonic()
 

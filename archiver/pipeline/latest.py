@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from archiver.model import SampleBatch
-from archiver.model.batch import sort_order
+from archiver.model.batch import Int64s, sort_order
+from archiver.model.identity import duplicates
 
 _PENDING_ROWS = 200_000
 
@@ -16,7 +17,8 @@ _PENDING_ROWS = 200_000
 class Latest:
     """A row per element, updated with every batch that the journal has taken.
 
-    Batches are reduced to the last row of each element at once, and joined when somebody asks.
+    Batches are reduced to the last rows of each element at once, and joined when somebody asks. Of the newest sample
+    all versions are kept, so that a resend of one that was corrected is recognised.
     """
 
     def __init__(self) -> None:
@@ -36,12 +38,12 @@ class Latest:
     def reset(self, rows: SampleBatch, offset: int) -> None:
         """Begin with the rows of a snapshot that was taken at a journal offset."""
         with self._lock:
-            self._rows, self._offset = last_of_each(rows), offset
-            self._reindex()
+            self._offset = offset
+            self._keep(rows)
 
     def update(self, batch: SampleBatch, offset: int) -> None:
         """Take the samples of a journal entry into account; late ones change nothing."""
-        last = last_of_each(batch)
+        last = versions_of_last(batch)
         with self._lock:
             self._ahead.add(offset)  # entries may be announced out of order
             while self._offset + 1 in self._ahead:
@@ -58,28 +60,54 @@ class Latest:
             self._join()
             rows, index = self._rows, self._index
         if names is None:
-            return rows
+            return last_of_each(rows)
         found = sorted({name for name in names if name in index})
         return rows.take([index[name] for name in found]).compacted()
+
+    def versions(self) -> SampleBatch:
+        """Return every version of the newest sample of each element: what `reset` begins with."""
+        with self._lock:
+            self._join()
+            return self._rows
 
     def _join(self) -> None:
         if not self._pending:
             return
-        self._rows = last_of_each(SampleBatch.concat([self._rows, *self._pending]))
+        self._keep(SampleBatch.concat([self._rows, *self._pending]))
         self._pending, self._pending_rows = [], 0
-        self._reindex()
 
-    def _reindex(self) -> None:
-        self._rows = self._rows.sorted()
-        names = self._rows.elements
-        self._index = {names[code]: row for row, code in enumerate(self._rows.codes.tolist())}
+    def _keep(self, rows: SampleBatch) -> None:
+        rows = versions_of_last(rows).sorted()
+        if (rows.codes[1:] == rows.codes[:-1]).any():
+            rows = rows.filter(~duplicates(rows, SampleBatch.empty()))
+        names = rows.elements
+        self._rows = rows
+        self._index = {names[code]: row for row, code in enumerate(rows.codes.tolist())}  # its last version counts
 
 
 def last_of_each(batch: SampleBatch) -> SampleBatch:
     """Return the valid sample with the greatest source time of each element in a batch."""
     if batch.num_rows < 2:
         return batch
+    order, ends = _ends(batch)
+    return batch.take(ends if order is None else order[ends])
+
+
+def versions_of_last(batch: SampleBatch) -> SampleBatch:
+    """Return the sample with the greatest source time and sequence of each element, in all its versions."""
+    if batch.num_rows < 2:
+        return batch
+    order, ends = _ends(batch)
+    keys = [column if order is None else column[order] for column in (batch.codes, batch.source_time, batch.sequence)]
+    rows = ends
+    if np.all([key[ends - 1] == key[ends] for key in keys], axis=0).any():
+        last = np.repeat(ends, np.diff(ends, prepend=-1))
+        rows = np.flatnonzero(np.all([key == key[last] for key in keys], axis=0))
+    return batch.take(rows if order is None else order[rows])
+
+
+def _ends(batch: SampleBatch) -> tuple[Int64s | None, Int64s]:
+    """Return the order of rows by element and time, and where in it each element ends."""
     order = sort_order(batch.codes, batch.source_time, batch.sequence, batch.receive_time)
     codes = batch.codes if order is None else batch.codes[order]
-    ends = np.flatnonzero(np.append(codes[1:] != codes[:-1], True))
-    return batch.take(ends if order is None else order[ends])
+    return order, np.flatnonzero(np.append(codes[1:] != codes[:-1], True))

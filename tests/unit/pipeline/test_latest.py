@@ -1,0 +1,68 @@
+"""The newest sample of each element is the valid one, corrections and resends included."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from archiver.model import SampleBatch
+from archiver.pipeline.latest import Latest, versions_of_last
+
+
+def sent(*rows: tuple[str, int, float, int], at: int) -> SampleBatch:
+    names, times, values, sequence = (list(column) for column in zip(*rows, strict=True))
+    return SampleBatch.from_columns(names, times, values, sequence=sequence, receive_time=at)
+
+
+def values(batch: SampleBatch) -> list[tuple[Any, ...]]:
+    return [(row[0], row[1], row[-1]) for row in batch.to_pylist()]
+
+
+@pytest.fixture(params=["joined at the end", "joined each time"])
+def newest(request: pytest.FixtureRequest):
+    def after(*batches: SampleBatch) -> Latest:
+        latest = Latest()
+        for offset, batch in enumerate(batches, 1):
+            latest.update(batch, offset)
+            if request.param == "joined each time":
+                latest.get()
+        return latest
+
+    return after
+
+
+def test_a_correction_is_valid_and_a_resend_of_what_it_corrected_is_not(newest):
+    one, two = ("A", 5, 1.0, 0), ("A", 5, 2.0, 0)
+    assert values(newest(sent(one, at=1), sent(two, at=2)).get()) == [("A", 5, 2.0)]
+    latest = newest(sent(one, at=1), sent(two, at=2), sent(one, ("B", 1, 0.0, 0), at=3))
+    assert values(latest.get()) == [("A", 5, 2.0), ("B", 1, 0.0)]
+    assert values(latest.get(["A"])) == [("A", 5, 2.0)]
+
+
+def test_versions_that_come_in_one_batch_are_known_too(newest):
+    one, two = ("A", 5, 1.0, 3), ("A", 5, 2.0, 3)
+    assert values(newest(sent(one, two, at=1), sent(one, at=2)).get()) == [("A", 5, 2.0)]
+
+
+def test_a_newer_sample_ends_the_matter(newest):
+    latest = newest(sent(("A", 5, 1.0, 0), at=1), sent(("A", 5, 2.0, 0), at=2), sent(("A", 6, 1.0, 0), at=3))
+    assert values(latest.versions()) == [("A", 6, 1.0)]
+    assert values(latest.get()) == [("A", 6, 1.0)]
+
+
+def test_a_snapshot_knows_which_versions_there_were(newest):
+    before = newest(sent(("A", 5, 1.0, 0), at=1), sent(("A", 5, 2.0, 0), at=2))
+    after = Latest()
+    after.reset(before.versions(), before.offset)
+    assert values(after.get()) == [("A", 5, 2.0)]
+    after.update(sent(("A", 5, 1.0, 0), at=3), 3)
+    assert values(after.get()) == [("A", 5, 2.0)]
+    assert after.offset == 3
+
+
+def test_all_versions_of_the_last_sample_of_each_and_nothing_else():
+    batch = sent(
+        ("B", 1, 1.0, 0), ("A", 5, 1.0, 1), ("A", 5, 2.0, 1), ("A", 5, 3.0, 0), ("A", 4, 4.0, 1), ("B", 2, 5.0, 0), at=1
+    )
+    assert sorted(values(versions_of_last(batch))) == [("A", 5, 1.0), ("A", 5, 2.0), ("B", 2, 5.0)]
