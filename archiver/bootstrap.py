@@ -192,7 +192,7 @@ class Archive:
         }
         # all new lanes before the first old one ends: when one cannot be made, everything is as it was
         lanes = {name: self.lanes[name] if name in kept else self._make_lane(new[name], router) for name in new}
-        with self._keeper.paused():
+        with self._maintenance.paused(), self._keeper.paused():
             for name in old.keys() - kept:
                 self.lanes[name].stop()
                 self.lanes[name].backend.close()

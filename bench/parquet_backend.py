@@ -76,7 +76,7 @@ def column_bytes(backend: ParquetBackend) -> dict[str, float]:
     """Return bytes a sample by column, over all files."""
     totals: dict[str, float] = {}
     rows = 0
-    for entry in backend._index.snapshot.entries:
+    for entry in backend._table.index.snapshot.entries:
         metadata = pq.read_metadata(backend.root / entry.path)
         rows += metadata.num_rows
         for group in range(metadata.num_row_groups):
@@ -98,7 +98,7 @@ def queries(backend: ParquetBackend, elements: int, samples: int) -> None:
     names = element_names(elements)
     connection = duckdb.connect()
     connection.execute("SET enable_object_cache = true")
-    files = [str(backend.root / entry.path) for entry in backend._index.snapshot.entries]
+    files = [str(backend.root / entry.path) for entry in backend._table.index.snapshot.entries]
     source = f"read_parquet({files!r}, hive_partitioning = false)"
     columns = "element, source_time, float, status"
     window = 1_000_000 // elements * SECOND
@@ -157,7 +157,7 @@ def commit_latency(directory: Path, commits: int = 1000) -> None:
     old.backend.close()
     start = time.perf_counter()
     old.backend.open()
-    files = len(old.backend._index.snapshot.entries)
+    files = len(old.backend._table.index.snapshot.entries)
     line("open after 1000 writes", (time.perf_counter() - start) * 1e3, f"ms   {files} files")
     old.backend.close()
 

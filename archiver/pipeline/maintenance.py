@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from archiver.model import ForebayError
 from archiver.model.time import now
@@ -39,6 +40,12 @@ class Maintenance:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Do nothing until the end of the block, after the round that is running: a lane's backend may be exchanged."""
+        with self._working:
+            yield
 
     def once(self) -> None:
         """Drop segments older than their group's retention, and compact, in every backend that can."""

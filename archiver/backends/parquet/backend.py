@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar, TextIO
+from collections.abc import Container, Iterator, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
-from archiver.backends.parquet import compaction, disk, sidecar
-from archiver.backends.parquet.compaction import Merge, Merger
-from archiver.backends.parquet.entry import FileEntry, Ints, Level, Names, cells_of
+from archiver.backends.parquet import compaction, sidecar
+from archiver.backends.parquet.compaction import Merge
+from archiver.backends.parquet.entry import FileEntry, Ints, Level, cells_of
 from archiver.backends.parquet.errors import translated
-from archiver.backends.parquet.index import Index
-from archiver.backends.parquet.log import DeltaLog
+from archiver.backends.parquet.lock import WriterLock
 from archiver.backends.parquet.options import ParquetOptions
-from archiver.backends.parquet.query import Reader, Request
-from archiver.backends.parquet.reading import DataFiles
+from archiver.backends.parquet.query import Request
+from archiver.backends.parquet.table import Table
 from archiver.backends.parquet.writing import FileWriter, WrittenFile
 from archiver.model import Interval, PermanentError, SampleBatch, TransientError
 from archiver.model.batch import Mask
 from archiver.model.identity import Watermarks, duplicates
-from archiver.model.time import MAX_TIME, NANOSECONDS, now
+from archiver.model.time import NANOSECONDS, now
 from archiver.ports import (
     BackendContext,
     BackendLimits,
@@ -36,8 +34,6 @@ from archiver.ports import (
     Segment,
     WriteReceipt,
 )
-
-_LOCK = "_forebay/lock"
 
 
 class ParquetBackend:
@@ -57,101 +53,63 @@ class ParquetBackend:
         self.limits = BackendLimits()
         self.root = context.directory / (options.path or context.name)
         self._context, self._options = context, options
-        self._lock_file: TextIO | None = None
+        self._table: Table | None = None
+        self._compacting = threading.Lock()  # taken before the other one
         self._committing = threading.RLock()
-        self._compacting = threading.Lock()
-        self._clear()
-
-    def _clear(self) -> None:
-        self._names = Names()
-        self._index = Index(self._names)
-        self._log = DeltaLog(self.root)
-        self._files = DataFiles(self.root)
-        self._reader = Reader(self._index, self._files, self._follow)
-        self._merger = Merger(self.root, self._names, self._files)
 
     # -- life -----------------------------------------------------------------------------------------
 
     def open(self) -> None:
         """Open or create the table, take the writer's lock, and roll a torn last commit back.
 
+        Waits for a write or compaction under way, as `close` does.
+
         Raises
         ------
         TransientError
             Another process writes this table, or the disk cannot be used.
         """
-        self._clear()
-        with translated("opening", self.root):
-            if not self._context.read_only:
-                self._lock()
-        try:
-            with translated("opening", self.root):
-                if not self._context.read_only:
-                    self._log.create()
-                self._log.load()
-                self._load_index()
-        except BaseException:
-            self.close()
-            raise
+        with self._compacting, self._committing, translated("opening", self.root):
+            self._let_go()
+            lock = None if self._context.read_only else WriterLock(self.root, self.name)
+            table = Table(self.root, self._committing, lock)
+            table.open()
+            self._table = table  # whole: nobody reads from half an index
 
     def close(self) -> None:
         """Give the lock back; everything written is durable already."""
-        if self._lock_file is not None:
-            self._lock_file.close()
-            self._lock_file = None
+        with self._compacting, self._committing:
+            self._let_go()
 
-    def _lock(self) -> None:
-        path = self.root / _LOCK
-        disk.make_folder(path.parent)
-        file = path.open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            file.seek(0)
-            owner = file.read().strip() or "unknown"
-            file.close()
-            raise TransientError(
-                f"backend {self.name!r}: the table {self.root} is being written by process {owner}; "
-                "stop that one, or open this one read-only"
-            ) from exc
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        self._lock_file = file
+    def _let_go(self) -> None:
+        table, self._table = self._table, None
+        if table is not None:
+            table.close()
 
-    def _load_index(self) -> None:
-        known = {entry.path for entry in self._index.snapshot.entries}
-        added = [
-            sidecar.load(self.root, path, partition, self._names)
-            for path, partition in self._log.files.items()
-            if path not in known
-        ]
-        self._index.change(added, known - self._log.files.keys())
-        for group in list(self._index.latest):  # what the writer dropped is older than all that is left
-            left = [entry.first for entry in self._index.snapshot.of_group(group)]
-            self._index.forget_before(group, min(left, default=MAX_TIME))
+    def _opened(self) -> Table:
+        table = self._table
+        if table is None:
+            raise TransientError(f"backend {self.name!r} is not open")
+        return table
 
-    def _follow(self) -> None:
-        """See what the writing process has committed since; the writer itself knows."""
-        if self._lock_file is not None:
-            return
-        with self._committing, translated("reading", self.root):
-            for _ in range(5):
-                if not self._log.refresh():
-                    return
-                try:
-                    self._load_index()
-                    return
-                except FileNotFoundError:  # compacted again since
-                    continue
+    def _followed(self) -> Table:
+        table = self._opened()
+        table.follow()
+        return table
+
+    def _writable(self) -> Table:
+        """Return the table that may be written to; it stays open for as long as the caller holds a lock."""
+        if self._context.read_only:
+            raise PermanentError(f"backend {self.name!r} is open read-only: write through the process that owns it")
+        return self._opened()
 
     # -- writing --------------------------------------------------------------------------------------
 
     def position(self, stream: str) -> Position | None:
         """Return the position committed with the data for this stream."""
-        self._follow()
+        table = self._followed()
         with self._committing:
-            offset = self._log.offset(stream)
+            offset = table.log.offset(stream)
         return None if offset is None else Position(stream, offset)
 
     def write(
@@ -161,54 +119,41 @@ class ParquetBackend:
         before_commit: BeforeCommit | None = None,
     ) -> WriteReceipt:
         """Store samples, by group, and the position, in one Delta commit: see `archiver.ports.Backend.write`."""
-        self._check_writable()
         with self._committing, translated("writing", self.root):
+            table = self._writable()
             if position is not None:
-                stored = self._log.offset(position.stream)
+                stored = table.log.offset(position.stream)
                 if stored is not None and position.offset <= stored:
                     return WriteReceipt(Position(position.stream, stored), repeated=True)
-            self._merge_small()
-            fresh = {group: self._fresh(group, batch) for group, batch in parts.items()}
+            self._merge_small(table)
+            fresh = {group: _fresh(table, group, batch) for group, batch in parts.items()}
             written: list[WrittenFile] = []
             try:
                 for group, (_, ordered) in fresh.items():
-                    self._write_files(group, ordered, written)
+                    self._write_files(table, group, ordered, written)
                 receipt = WriteReceipt(position, {group: known for group, (known, _) in fresh.items()})
                 if before_commit is not None:
                     before_commit(receipt)
                 if written or position is not None:
-                    self._log.commit([file.entry for file in written], position=position)
+                    table.commit(written, position=position)
             except BaseException:
                 self._discard(written)
                 raise
-            self._index.change(written)
             return receipt
 
-    def _fresh(self, group: str, batch: SampleBatch) -> tuple[Mask, SampleBatch]:
-        """Return which samples are known already, per sample as given, and the others, sorted."""
-        late = self._index.watermarks.get(group, Watermarks()).at_or_below(batch)
-        stored = SampleBatch.empty()
-        if late.any():
-            stored = self._reader.stored_versions(batch.filter(late), group)
-        ordered = batch.sorted()  # what is sorted is compared fast, and mostly there is nothing to be found
-        if not duplicates(ordered, stored).any():
-            return np.zeros(batch.num_rows, bool), ordered
-        known = duplicates(batch, stored)
-        return known, batch.filter(~known).sorted()
-
-    def _write_files(self, group: str, batch: SampleBatch, written: list[WrittenFile]) -> None:
+    def _write_files(self, table: Table, group: str, batch: SampleBatch, written: list[WrittenFile]) -> None:
         if not batch.num_rows:
             return
         buckets = self._buckets(batch.elements)
         for cell, part in cells_of(batch, group, self._context.group(group).segment_ns, buckets):
-            writer = FileWriter(self.root, self._names, cell, Level.WRITE, part.kinds)
+            writer = FileWriter(self.root, table.names, cell, Level.WRITE, part.kinds)
             try:
                 writer.write(part)
                 written.append(writer.close())
             except BaseException:
                 writer.abandon()
                 raise
-            sidecar.save(self.root, written[-1], self._names)
+            sidecar.save(self.root, written[-1])
 
     def _buckets(self, names: Sequence[str]) -> Ints | None:
         if self._options.buckets == 1:
@@ -219,12 +164,6 @@ class ParquetBackend:
         for file in written:
             (self.root / file.entry.path).unlink(missing_ok=True)
             sidecar.path_of(self.root, file.entry.path).unlink(missing_ok=True)
-
-    def _check_writable(self) -> None:
-        if self._context.read_only:
-            raise PermanentError(f"backend {self.name!r} is open read-only: write through the process that owns it")
-        if self._lock_file is None:
-            raise TransientError(f"backend {self.name!r} is not open")
 
     # -- reading --------------------------------------------------------------------------------------
 
@@ -239,7 +178,7 @@ class ParquetBackend:
     ) -> Iterator[SampleBatch]:
         """Yield the samples of some elements in an interval: see `archiver.ports.Backend.read`."""
         with translated("reading", self.root):
-            yield from self._reader.read(elements, interval, Request(groups, as_of, versions))
+            yield from self._opened().reader.read(elements, interval, Request(groups, as_of, versions))
 
     def last_before(
         self,
@@ -251,19 +190,16 @@ class ParquetBackend:
     ) -> SampleBatch:
         """Return the last valid sample per element before `time` (ns): see `archiver.ports.Backend.last_before`."""
         with translated("reading", self.root):
-            return self._reader.last_before(elements, time, Request(groups, as_of))
+            return self._opened().reader.last_before(elements, time, Request(groups, as_of))
 
     def elements(self) -> list[str]:
         """Return the names of all elements that have a sample here, sorted."""
-        self._follow()
-        ids = [np.unique(entry.pieces.ids) for entry in self._index.snapshot.entries]
-        return sorted(self._names.names(np.unique(np.concatenate(ids)))) if ids else []
+        return self._followed().elements()
 
     def coverage(self) -> list[Coverage]:
         """Return first time, last time and number of samples (versions counted) of each group that has any."""
-        self._follow()
         groups: dict[str, list[FileEntry]] = {}
-        for entry in self._index.snapshot.entries:
+        for entry in self._followed().index.snapshot.entries:
             groups.setdefault(entry.cell.group, []).append(entry)
         return [
             Coverage(group, min(e.first for e in found), max(e.last for e in found), sum(e.rows for e in found))
@@ -274,30 +210,28 @@ class ParquetBackend:
 
     def segments(self, group: str) -> list[Segment]:
         """Return the segments of a group, oldest first: multiples of its `segment_ns` since the epoch."""
-        self._follow()
         return [
             Segment(group, interval, sum(e.rows for e in found), sum(e.size for e in found))
-            for interval, found in self._segment_files(group)
+            for interval, found in self._segment_files(self._followed(), group)
         ]
 
     def drop_before(self, group: str, time: int) -> list[Segment]:
         """Drop the segments of a group that end at or before `time` (ns), in one commit; return what was dropped."""
-        self._check_writable()
         with self._compacting, self._committing, translated("dropping segments of", self.root):
+            table = self._writable()
             dropped = [segment for segment in self.segments(group) if segment.interval.end <= time]
-            files = [e for interval, found in self._segment_files(group) if interval.end <= time for e in found]
+            files = [e for interval, found in self._segment_files(table, group) if interval.end <= time for e in found]
             if dropped:
                 self._mark_removed(files)
-                self._log.commit([], files)
-                self._index.change([], [entry.path for entry in files])
-                self._index.forget_before(group, dropped[-1].interval.end)
+                table.commit([], files)
+                table.index.forget_before(group, dropped[-1].interval.end)
             return dropped
 
-    def _segment_files(self, group: str) -> list[tuple[Interval, list[FileEntry]]]:
+    def _segment_files(self, table: Table, group: str) -> list[tuple[Interval, list[FileEntry]]]:
         """Return the files of each segment; a day or the group's segment is the shortest, whichever was shorter."""
         length = self._context.group(group).segment_ns
         found: dict[int, list[FileEntry]] = {}
-        for entry in self._index.snapshot.of_group(group):
+        for entry in table.index.snapshot.of_group(group):
             found.setdefault(entry.last // length, []).append(entry)
         return [(Interval(n * length, (n + 1) * length), found[n]) for n in sorted(found)]
 
@@ -311,36 +245,35 @@ class ParquetBackend:
         int
             Number of files that were replaced.
         """
-        self._check_writable()
         with self._compacting, translated("compacting", self.root):
+            table = self._writable()
             replaced = 0
-            for merge in compaction.due_merges(self._index.snapshot.entries, now()):
-                self._merge(merge)
+            for merge in compaction.due_merges(table.index.snapshot.entries, now()):
+                self._merge(table, merge)
                 replaced += len(merge.entries)
             with self._committing:
-                self._log.forget_history()
-            self._vacuum()
+                table.log.forget_history()
+                self._vacuum(table.log.files)
             return replaced
 
-    def _merge_small(self) -> None:
+    def _merge_small(self, table: Table) -> None:
         """Keep the number of files, and with it the time of a commit, within bounds between two compactions."""
-        merges = compaction.small_merges(self._index.snapshot.entries)
+        merges = compaction.small_merges(table.index.snapshot.entries)
         if merges and self._compacting.acquire(blocking=False):  # a compaction under way does it anyhow
             try:
                 for merge in merges:
-                    self._merge(merge)
+                    self._merge(table, merge)
             finally:
                 self._compacting.release()
 
-    def _merge(self, merge: Merge) -> None:
-        written = self._merger.merge(merge)
+    def _merge(self, table: Table, merge: Merge) -> None:
+        written = table.merger.merge(merge)
         try:
             for file in written:
-                sidecar.save(self.root, file, self._names)
+                sidecar.save(self.root, file)
             with self._committing:
                 self._mark_removed(merge.entries)
-                self._log.commit([file.entry for file in written], merge.entries)
-                self._index.change(written, [entry.path for entry in merge.entries])
+                table.commit(written, merge.entries)
         except BaseException:
             self._discard(written)
             raise
@@ -350,13 +283,24 @@ class ParquetBackend:
         for entry in entries:
             os.utime(self.root / entry.path)
 
-    def _vacuum(self) -> None:
+    def _vacuum(self, live: Container[str]) -> None:
         """Remove files that the table does not name: replaced a while ago, or left over from a crash."""
         oldest = time.time() - self._options.keep_removed / NANOSECONDS
-        with self._committing:
-            live = set(self._log.files)
-            for path in self.root.glob("group=*/day=*/bucket=*/*.parquet"):
-                relative = path.relative_to(self.root).as_posix()
-                if relative not in live and path.stat().st_mtime <= oldest:
-                    path.unlink()
-                    sidecar.path_of(self.root, relative).unlink(missing_ok=True)
+        for path in self.root.glob("group=*/day=*/bucket=*/*.parquet"):
+            relative = path.relative_to(self.root).as_posix()
+            if relative not in live and path.stat().st_mtime <= oldest:
+                path.unlink()
+                sidecar.path_of(self.root, relative).unlink(missing_ok=True)
+
+
+def _fresh(table: Table, group: str, batch: SampleBatch) -> tuple[Mask, SampleBatch]:
+    """Return which samples are known already, per sample as given, and the others, sorted."""
+    late = table.index.watermarks.get(group, Watermarks()).at_or_below(batch)
+    stored = SampleBatch.empty()
+    if late.any():
+        stored = table.reader.stored_versions(batch.filter(late), group)
+    ordered = batch.sorted()  # what is sorted is compared fast, and mostly there is nothing to be found
+    if not duplicates(ordered, stored).any():
+        return np.zeros(batch.num_rows, bool), ordered
+    known = duplicates(batch, stored)
+    return known, batch.filter(~known).sorted()

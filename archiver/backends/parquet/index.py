@@ -109,6 +109,7 @@ class Index:
 
     def change(self, added: Sequence[WrittenFile], removed: Iterable[str] = ()) -> None:
         """Follow a commit of this or another process."""
+        assert all(file.names is self.names for file in added), "numbered by another index"
         for group in {file.entry.cell.group for file in added}:
             newest = SampleBatch.concat([file.newest for file in added if file.entry.cell.group == group]).sorted()
             self.latest.setdefault(group, LatestTable()).add(last_of_each(newest))

@@ -28,11 +28,11 @@ def path_of(root: Path, path: str) -> Path:
     return root / FOLDER / (Path(path).stem + ".arrow")
 
 
-def save(root: Path, file: WrittenFile, names: Names) -> None:
-    """Write the sidecar of a data file."""
+def save(root: Path, file: WrittenFile) -> None:
+    """Write the sidecar of a data file; it has the names themselves, for numbers mean nothing to the next process."""
     pieces = file.entry.pieces
     ids, codes = np.unique(pieces.ids, return_inverse=True)
-    element = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(names.names(ids), pa.utf8()))
+    element = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(file.names.names(ids), pa.utf8()))
     numbers = [pieces.row_group, pieces.offset, pieces.count, pieces.first, pieces.last]
     columns = pa.RecordBatch.from_arrays([element, *map(pa.array, numbers)], names=_COLUMNS)
     kinds = ",".join(str(int(kind)) for kind in file.entry.kinds)
@@ -72,7 +72,7 @@ def rebuild(root: Path, path: str, cell: Cell, level: Level, names: Names) -> Wr
     pieces = builder.pieces()
     first, last = int(pieces.first.min()), int(pieces.last.max())
     entry = FileEntry(path, cell, level, size, rows, builder.unique, kinds, first, last, pieces)
-    return WrittenFile(entry, builder.newest())
+    return WrittenFile(entry, builder.newest(), names)
 
 
 def _parse(path: str, cell: Cell, level: Level, body: memoryview, names: Names) -> WrittenFile:
@@ -98,4 +98,4 @@ def _parse(path: str, cell: Cell, level: Level, body: memoryview, names: Names) 
         last=int(pieces.last.max()),
         pieces=pieces,
     )
-    return WrittenFile(entry, SampleBatch(newest))
+    return WrittenFile(entry, SampleBatch(newest), names)

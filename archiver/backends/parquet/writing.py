@@ -21,10 +21,11 @@ ROW_GROUP_ROWS = 131_072
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """A file that is on the disk: its entry, and the newest sample of each element in it."""
+    """A file that is on the disk: its entry, the newest sample of each element in it, and the names behind its ids."""
 
     entry: FileEntry
     newest: SampleBatch
+    names: Names
 
 
 class FileWriter:
@@ -93,7 +94,7 @@ class FileWriter:
             last=self._last,
             pieces=self._builder.pieces(),
         )
-        return WrittenFile(entry, self._builder.newest())
+        return WrittenFile(entry, self._builder.newest(), self._names)
 
     def abandon(self) -> None:
         """Forget the file: it was not committed."""

@@ -62,7 +62,7 @@ def test_torn_commit_is_rolled_back_with_its_position(tear, two_writes, samples,
 @pytest.mark.parametrize("damage", ["missing", "truncated", "overwritten end"])
 def test_commit_of_a_damaged_data_file_is_rolled_back(damage, two_writes, everything):
     backend, first = two_writes
-    path = backend.root / backend._index.snapshot.entries[-1].path
+    path = backend.root / backend._table.index.snapshot.entries[-1].path
     backend.close()
     if damage == "missing":
         path.unlink()
@@ -131,7 +131,7 @@ def test_files_of_a_crash_before_the_commit_are_ignored_and_then_removed(
     assert everything(again) == held
     assert len(list(again.root.glob("group=*/**/*.parquet"))) == 3
     again.compact()
-    assert len(list(again.root.glob("group=*/**/*.parquet"))) == len(again._log.files)
+    assert len(list(again.root.glob("group=*/**/*.parquet"))) == len(again._table.log.files)
     assert everything(again) == held
 
 
@@ -201,7 +201,7 @@ def test_full_disk_while_the_data_is_written(monkeypatch, two_writes, samples, e
 @pytest.mark.parametrize("damage", ["missing", "torn"])
 def test_index_is_made_again_from_the_data(damage, two_writes, samples, everything):
     backend, _ = two_writes
-    held, entries = everything(backend), backend._index.snapshot.entries
+    held, entries = everything(backend), backend._table.index.snapshot.entries
     backend.close()
     for entry in entries:
         path = sidecar.path_of(backend.root, entry.path)

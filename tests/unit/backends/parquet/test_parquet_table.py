@@ -31,7 +31,7 @@ def small(monkeypatch):
 
 
 def levels(backend):
-    return sorted(entry.level for entry in backend._index.snapshot.entries)
+    return sorted(entry.level for entry in backend._table.index.snapshot.entries)
 
 
 def test_second_writer_is_refused_and_reader_is_not(lake, samples, everything):
@@ -150,8 +150,8 @@ def test_day_file_parts_repeating_values_from_noise(lake):
     for name, values in (("noise", random.normal(size=5000)), ("setpoint", np.repeat([1.5, 2.5], 2500))):
         backend.write({"all": SampleBatch.from_columns(name, times, values)})
     backend.compact()
-    entries = backend._index.snapshot.entries
-    assert sorted(backend._names.names(entry.pieces.ids)[0] for entry in entries) == ["noise", "setpoint"]
+    entries = backend._table.index.snapshot.entries
+    assert sorted(backend._table.names.names(entry.pieces.ids)[0] for entry in entries) == ["noise", "setpoint"]
 
 
 def test_late_days_do_not_rewrite_a_large_day(lake, samples, everything):
@@ -198,7 +198,7 @@ def test_buckets_part_elements_and_names_never_reach_a_path(lake, everything):
     backend.open()
     names = ["../../etc", "a/b", 'q"uote', "per%20cent", "né\nwline", "x" * 5000, ""]
     backend.write({"all": SampleBatch.from_columns(names, np.full(7, START), np.arange(7.0))}, Position("j", 1))
-    assert len({entry.cell.bucket for entry in backend._index.snapshot.entries}) > 1
+    assert len({entry.cell.bucket for entry in backend._table.index.snapshot.entries}) > 1
     backend.close()
     backend.open()
     assert [row[0] for row in everything(backend)] == sorted(names)
