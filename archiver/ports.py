@@ -256,7 +256,19 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class JournalState:
-    """How full a journal is: entries, samples and bytes kept, first and last offset, oldest receive time (ns)."""
+    """What a journal keeps.
+
+    Parameters
+    ----------
+    entries, rows, bytes : int
+        Batches and samples kept, and the room that they take.
+    first, last : int
+        Offsets of the oldest and the newest entry; ``first`` is ``last + 1`` when there is none.
+    oldest : int or None
+        Receive time of the oldest entry, ns; None when there is none.
+    newest : int
+        Greatest receive time of all that was ever appended, ns, whether it is kept or not.
+    """
 
     entries: int
     rows: int
@@ -264,6 +276,11 @@ class JournalState:
     first: int
     last: int
     oldest: int | None
+    newest: int
+
+
+READ_BYTES = 64 * 2**20
+"""Bytes of a journal that one `Journal.read` takes into memory: it ends with the entry that reaches them."""
 
 
 @runtime_checkable
@@ -294,7 +311,10 @@ class Journal(Protocol):
         """
 
     def read(self, after: int, rows: int) -> list[JournalEntry]:
-        """Return entries after an offset, in order: at least one if there is any, until `rows` samples are reached."""
+        """Return entries after an offset, in order.
+
+        At least one if there is any, until `rows` samples or `READ_BYTES` are reached.
+        """
 
     def accounts(self, after: int) -> list[tuple[int, bytes]]:
         """Return the non-empty accounts after an offset, with their offsets."""

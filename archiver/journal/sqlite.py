@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from archiver.journal.payload import decode, encode
+from archiver.journal.readers import Readers
+from archiver.journal.recent import Recent, run_of
+from archiver.journal.waiting import Waiting
 from archiver.model import BackpressureError, ForebayError, PermanentError, SampleBatch, TransientError
 from archiver.model.time import DAY_NS, now
 from archiver.ports import JournalEntry, JournalState, Options
 
+_LOG = logging.getLogger(__name__)
 FORMAT = 1
 _PAGE_BYTES = 65536
-_CACHED_ROWS = 4_000_000
+_CACHED_BYTES = 64 * 2**20
 _GROUP_BYTES = 64 * 2**20
 _TRIM_BYTES = 8 * 2**20
 _TRIM_ENTRIES = 1000
 _NEARLY = 0.9
+_AGE_STEPS = 1000
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS entry (
@@ -85,13 +92,12 @@ class SqliteJournal:
         self._condition = threading.Condition()
         self._closing = False
         self._thread: threading.Thread | None = None
-        self._recent: deque[JournalEntry] = deque()
-        self._recent_rows = 0
-        self._state = JournalState(0, 0, 0, 1, 0, None)
+        self._recent = Recent(_CACHED_BYTES)
+        self._state = JournalState(0, 0, 0, 1, 0, None, 0)
+        self._waiting = Waiting(self._state, 0)
         self._queued_bytes = 0
         self._stream = ""
-        self._readers: list[sqlite3.Connection] = []
-        self._local = threading.local()
+        self._readers = Readers(self._connect)
 
     @property
     def stream(self) -> str:
@@ -128,7 +134,8 @@ class SqliteJournal:
                 f"the journal {self._path} has format {meta['format']}, newer than {FORMAT}: upgrade forebay"
             )
         self._stream = str(meta["stream"])
-        self._state = self._count(connection, trimmed=int(meta.get("trimmed", 0)))
+        self._state = self._count(connection, trimmed=int(meta.get("trimmed", 0)), newest=int(meta.get("newest", 0)))
+        self._waiting = Waiting(self._state, self.options.max_age_s / _AGE_STEPS)
         self._closing = False
         self._thread = threading.Thread(target=self._run, args=(connection,), name="journal", daemon=True)
         self._thread.start()
@@ -141,12 +148,8 @@ class SqliteJournal:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        for reader in self._readers:
-            reader.close()
-        self._readers.clear()
-        self._local = threading.local()
+        self._readers.close()
         self._recent.clear()
-        self._recent_rows = 0
 
     # -- writing --------------------------------------------------------------------------------------
 
@@ -186,18 +189,23 @@ class SqliteJournal:
             if size >= _TRIM_BYTES:
                 break
         connection.execute("DELETE FROM entry WHERE offset <= ?", (last,))
-        connection.execute("INSERT OR REPLACE INTO meta VALUES ('trimmed', ?)", (last,))
-        oldest = connection.execute("SELECT received FROM entry WHERE offset = ?", (last + 1,)).fetchone()
         old = self._state
-        return JournalState(
-            old.entries - entries, old.rows - rows, old.bytes - size, last + 1, old.last, oldest[0] if oldest else None
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('trimmed', ?), ('newest', ?)", (last, old.newest))
+        oldest = connection.execute("SELECT received FROM entry WHERE offset = ?", (last + 1,)).fetchone()
+        return replace(
+            old,
+            entries=old.entries - entries,
+            rows=old.rows - rows,
+            bytes=old.bytes - size,
+            first=last + 1,
+            oldest=oldest[0] if oldest else None,
         )
 
     def fullness(self) -> float:
         """Return how full it is as a share of its bounds, of size or age, whichever is nearer."""
-        state = self._state
-        age_s = 0.0 if state.oldest is None else (now() - state.oldest) / 1e9
-        return max(state.bytes / self.options.max_bytes, age_s / self.options.max_age_s)
+        with self._condition:
+            age_s = self._waiting.of_oldest(self._state)
+            return max(self._state.bytes / self.options.max_bytes, age_s / self.options.max_age_s)
 
     def overfull(self) -> bool:
         """Whether the policy is to drop the oldest entries, and the journal is within a tenth of a bound."""
@@ -210,8 +218,7 @@ class SqliteJournal:
                 f"the journal is full ({held} of {self.options.max_bytes} bytes): a backend is behind; "
                 "see `forebay backends`, then repair it or raise journal.max_bytes"
             )
-        oldest = self._state.oldest
-        if oldest is not None and now() - oldest > self.options.max_age_s * 10**9:
+        if self._waiting.of_oldest(self._state) > self.options.max_age_s:
             return (
                 f"the journal's oldest sample waits for more than {self.options.max_age_s} s: a backend is behind; "
                 "see `forebay backends`, then repair it or raise journal.max_age_s"
@@ -252,7 +259,7 @@ class SqliteJournal:
                     state = self._insert(connection, task, state)
                     entries.append(JournalEntry(state.last, task.batch))
             connection.execute("COMMIT")
-        except sqlite3.Error as exc:
+        except Exception as exc:  # noqa: BLE001 - whoever waits must hear of it, and the next ones must be served
             self._roll_back(connection, tasks, exc)
             return
         self._publish(tasks, state, entries)
@@ -272,11 +279,13 @@ class SqliteJournal:
             first=state.first if state.entries else offset,
             last=offset,
             oldest=received if state.oldest is None else state.oldest,
+            newest=max(state.newest, received),
         )
 
     def _roll_back(self, connection: sqlite3.Connection, tasks: list[_Task], exc: Exception) -> None:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        with suppress(sqlite3.Error):  # the next transaction cannot begin then, and is rolled back first
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
         if len(tasks) > 1:
             for task in tasks:
                 self._commit(connection, [task])
@@ -288,11 +297,11 @@ class SqliteJournal:
     def _publish(self, tasks: list[_Task], state: JournalState, entries: list[JournalEntry]) -> None:
         with self._condition:
             self._queued_bytes -= sum(len(task.payload) for task in tasks)
+            for entry, task in zip(entries, tasks, strict=False):  # a trim comes alone, and has none
+                self._waiting.note(entry.offset)
+                self._recent.add(entry, len(task.payload))
+            self._recent.forget_before(state.first)
             self._state = state
-            self._recent.extend(entries)
-            self._recent_rows += sum(entry.batch.num_rows for entry in entries)
-            while self._recent and (self._recent[0].offset < state.first or self._recent_rows > _CACHED_ROWS):
-                self._recent_rows -= self._recent.popleft().batch.num_rows
             self._condition.notify_all()
         appended = iter(entries)
         for task in tasks:
@@ -303,39 +312,34 @@ class SqliteJournal:
     def read(self, after: int, rows: int) -> list[JournalEntry]:
         """Return entries after an offset; see `archiver.ports.Journal.read`."""
         with self._condition:
-            if self._recent and self._recent[0].offset <= max(after + 1, self._state.first):
-                return _until(rows, iter(self._recent_after(after)))
+            after = max(after, self._state.first - 1)
+            if after >= self._state.last:
+                return []
+            if (recent := self._recent.after(after)) is not None:
+                return run_of(recent, rows)
         query = "SELECT offset, payload FROM entry WHERE offset > ? ORDER BY offset"
-        try:
-            cursor = self._reader().execute(query, (after,))
-            return _until(rows, (JournalEntry(offset, decode(payload)) for offset, payload in cursor))
-        except sqlite3.Error as exc:
-            raise _translate(exc, self._path) from exc
-
-    def _recent_after(self, after: int) -> list[JournalEntry]:
-        skip = max(0, after + 1 - self._recent[0].offset)
-        return list(self._recent)[skip:]
+        with self._reading() as connection, closing(connection.execute(query, (after,))) as cursor:
+            return run_of(((JournalEntry(offset, decode(data)), len(data)) for offset, data in cursor), rows)
 
     def rows_after(self, after: int) -> int:
         """Return how many samples lie after an offset."""
         with self._condition:
+            after = max(after, self._state.first - 1)
             if after >= self._state.last:
                 return 0
-            if self._recent and self._recent[0].offset <= max(after + 1, self._state.first):
-                return sum(entry.batch.num_rows for entry in self._recent_after(after))
+            if (recent := self._recent.after(after)) is not None:
+                return sum(entry.batch.num_rows for entry, _ in recent)
         query = "SELECT coalesce(sum(rows), 0) FROM entry WHERE offset > ?"
-        try:
-            return int(self._reader().execute(query, (after,)).fetchone()[0])
-        except sqlite3.Error as exc:
-            raise _translate(exc, self._path) from exc
+        with self._reading() as connection:
+            return int(connection.execute(query, (after,)).fetchone()[0])
 
     def accounts(self, after: int) -> list[tuple[int, bytes]]:
         """Return the non-empty accounts after an offset, with their offsets."""
+        if after >= self._state.last:
+            return []
         query = "SELECT offset, account FROM entry WHERE offset > ? AND account IS NOT NULL ORDER BY offset"
-        try:
-            return list(self._reader().execute(query, (after,)))
-        except sqlite3.Error as exc:
-            raise _translate(exc, self._path) from exc
+        with self._reading() as connection:
+            return list(connection.execute(query, (after,)))
 
     def wait(self, after: int, timeout_s: float) -> bool:
         """Wait until there is an entry after an offset; return whether there is."""
@@ -352,37 +356,33 @@ class SqliteJournal:
         connection.execute("PRAGMA synchronous=FULL")
         return connection
 
-    def _reader(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connect()
-            with self._condition:
-                self._readers.append(connection)
-        return connection
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._readers.lend() as connection:
+                yield connection
+        except sqlite3.Error as exc:
+            raise _translate(exc, self._path) from exc
 
     @staticmethod
-    def _count(connection: sqlite3.Connection, trimmed: int) -> JournalState:
-        query = "SELECT count(*), sum(rows), sum(bytes), min(offset), max(offset), min(received) FROM entry"
-        entries, rows, size, first, last, oldest = connection.execute(query).fetchone()
-        return JournalState(entries, rows or 0, size or 0, first or trimmed + 1, last or trimmed, oldest)
-
-
-def _until(rows: int, entries: object) -> list[JournalEntry]:
-    result: list[JournalEntry] = []
-    total = 0
-    for entry in entries:  # type: ignore[attr-defined]
-        result.append(entry)
-        total += entry.batch.num_rows
-        if total >= rows:
-            break
-    return result
+    def _count(connection: sqlite3.Connection, trimmed: int, newest: int) -> JournalState:
+        query = """SELECT count(*), coalesce(sum(rows), 0), coalesce(sum(bytes), 0), coalesce(min(offset), :next),
+            coalesce(max(offset), :trimmed), min(received), max(coalesce(max(received), 0), :newest) FROM entry"""
+        return JournalState(
+            *connection.execute(query, {"next": trimmed + 1, "trimmed": trimmed, "newest": newest}).fetchone()
+        )
 
 
 def _translate(exc: Exception, path: Path) -> ForebayError:
-    """Turn an error of the driver into one of ours: a full disk and locks pass, a broken file does not."""
-    text = str(exc)
-    if "full" in text or "disk I/O" in text:
+    """Turn any error into one of ours: a full disk, locks and a lack of memory pass, a broken file does not."""
+    text = str(exc) or type(exc).__name__
+    if isinstance(exc, sqlite3.OperationalError) and ("full" in text or "disk I/O" in text):
         return BackpressureError(f"the journal {path} cannot grow ({text}): free space on its disk", 5.0)
-    if isinstance(exc, sqlite3.OperationalError):
-        return BackpressureError(f"the journal {path} cannot be written now: {text}", 1.0)
-    return PermanentError(f"the journal {path} is broken: {text}")
+    if isinstance(exc, sqlite3.OperationalError | MemoryError):
+        return BackpressureError(f"the journal {path} cannot be used now: {text}", 1.0)
+    if isinstance(exc, sqlite3.DataError | OverflowError):
+        return PermanentError(f"the journal {path} cannot hold this batch ({text}): send it in parts")
+    if isinstance(exc, sqlite3.Error):
+        return PermanentError(f"the journal {path} is broken: {text}")
+    _LOG.error("the journal %s: unexpected error", path, exc_info=exc)
+    return PermanentError(f"the journal {path} cannot take this: {type(exc).__name__}: {text}")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from archiver.model import BackpressureError, SampleBatch
 from archiver.model.time import now
-from archiver.ports import Journal, JournalEntry, Options
+from archiver.ports import READ_BYTES, Journal, JournalEntry, Options
 from archiver.testing.backend_suite.base import batch, per_example, sample
 from archiver.testing.harness import JournalHarness
 from archiver.testing.rows import Row, rows_of
@@ -141,6 +141,18 @@ class JournalContract:
         assert read(offsets[-1], 20) == []
         assert read(offsets[-1] + 100, 20) == []
 
+    @pytest.mark.parametrize("restart", [False, True], ids=["", "restart"])
+    def test_a_read_is_bounded_by_bytes(self, harness: JournalHarness, restart: bool) -> None:
+        """Large values count by what they take: a read ends with the entry that reaches `READ_BYTES`."""
+        journal = harness.create()
+        value = np.random.default_rng(3).bytes(READ_BYTES * 2 // 5)
+        large = SampleBatch.from_columns("a", [1], [value], receive_time=now())
+        offsets = [append(journal, large) for _ in range(4)]
+        if restart:
+            journal = harness.reopen(journal)
+        assert [entry.offset for entry in journal.read(offsets[0] - 1, ALL_ROWS)] == offsets[:3]
+        assert [entry.offset for entry in journal.read(offsets[2], ALL_ROWS)] == offsets[3:]
+
     # -- acknowledged is durable ----------------------------------------------------------------------
 
     def test_acknowledged_outlasts_a_crash(self, harness: JournalHarness) -> None:
@@ -250,7 +262,7 @@ class JournalContract:
         """Entries, samples, offsets and the oldest receive time; nothing when nothing is there."""
         journal = harness.create()
         empty = journal.state()
-        assert (empty.entries, empty.rows, empty.bytes, empty.oldest) == (0, 0, 0, None)
+        assert (empty.entries, empty.rows, empty.bytes, empty.oldest, empty.newest) == (0, 0, 0, None, 0)
         base = now()
         given = [batch(*(sample(i, received=base + n) for i in range(4))) for n in range(3)]
         offsets = [append(journal, one) for one in given]
@@ -262,6 +274,20 @@ class JournalContract:
             journal = harness.reopen(journal)
         journal.trim(offsets[-1])
         assert (journal.state().rows, journal.state().bytes, journal.state().oldest) == (0, 0, None)
+
+    def test_the_newest_receive_time_is_never_forgotten(self, harness: JournalHarness) -> None:
+        """Not when a clock went back, not with the entry, not over a restart: later ones are stamped after it."""
+        journal = harness.create()
+        base = now()
+        offsets = [append(journal, batch(sample(0, received=base + later))) for later in (1, 9, 2)]
+        assert journal.state().newest == base + 9
+        journal.trim(offsets[1])
+        for _ in range(2):
+            assert journal.state().newest == base + 9
+            journal = harness.reopen(journal)
+        journal.trim(offsets[2])
+        assert journal.state().newest == base + 9
+        assert harness.reopen(journal).state().newest == base + 9
 
     def test_a_full_journal(self, harness: JournalHarness) -> None:
         """It refuses, stores nothing of what it refused, stays readable, and takes more after a trim."""
