@@ -189,7 +189,10 @@ def _sentence(finding: Finding) -> str:
     where = f" by {finding.lane}" if finding.lane != "intake" else " at the intake"
     group = f" (group {finding.group})" if finding.group else ""
     why = f": {finding.reason}" if finding.reason else ""
-    span = f"between {format_time(finding.first)} and {format_time(finding.last)}"
-    verb = "are buffered for" if finding.outcome == Outcome.BUFFERED else f"were {finding.outcome}"
-    where = f" {finding.lane}" if finding.outcome == Outcome.BUFFERED else where
-    return f"{finding.count} samples {span} {verb}{where}{group}{why}."
+    first, last = format_time(finding.first), format_time(finding.last)
+    span = f"at {first}" if first == last else f"between {first} and {last}"
+    what, be = ("1 sample", "was") if finding.count == 1 else (f"{finding.count} samples", "were")
+    verb = f"{be} {finding.outcome}"
+    if finding.outcome == Outcome.BUFFERED:
+        verb, where = "waiting for", f" {finding.lane}"
+    return f"{what} {span} {verb}{where}{group}{why}."

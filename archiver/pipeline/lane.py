@@ -56,7 +56,7 @@ class LaneStatus:
     retries : int
         Since the last success.
     last_error : str
-        What the backend said last, empty when all is well.
+        What the backend said last, or what it lacks for good; empty when all is well.
     written : int
         Samples stored since the start.
     """
@@ -96,6 +96,7 @@ class Lane:
         self._snapshot_offset = 0
         self._retries = 0
         self._last_error = ""
+        self._gap = ""
         self._written = 0
         self._dropped_before = tools.ledger.position(backend.name, self._dropped_stream)
         self._asked_to_drop = 0
@@ -160,7 +161,8 @@ class Lane:
         waiting, oldest = journal.rows_after(position), 0.0
         if waiting and (entries := journal.read(position, 1)) and entries[-1].batch.num_rows:
             oldest = max(0.0, (now() - int(entries[-1].batch.receive_time[0])) / 1e9)
-        return LaneStatus(self._state, self.position, waiting, oldest, self._retries, self._last_error, self._written)
+        trouble = self._last_error or self._gap
+        return LaneStatus(self._state, self.position, waiting, oldest, self._retries, trouble, self._written)
 
     def give_up_before(self, offset: int) -> None:
         """Ask the lane to go on behind an offset, if its backend does not have what lies before.
@@ -200,10 +202,8 @@ class Lane:
         tools.ledger.forget_after(backend.name, stream, position)
         first = tools.journal.state().first
         if stored is not None and position + 1 < first:
-            text = (
-                "lane %s: the journal has nothing between the backend's offset %d and %d: fill it with `forebay copy`"
-            )
-            _LOG.error(text, backend.name, position, first)
+            self._gap = f"lacks journal entries {position + 1} to {first - 1}, which are trimmed: use `forebay copy`"
+            _LOG.error("lane %s: %s", backend.name, self._gap)
         self._publish(max(position, self._dropped_before), self._state_at(position))
         self.snapshot()  # of the groups as they are now: the one before may be of others
 

@@ -399,3 +399,15 @@ def test_a_resend_in_the_tail_shows_nothing_that_was_smoothed_away(bench: Bench)
     rows = SampleBatch.concat(list(TailedBackend(lane, bench.journal).read(["S1"], ALWAYS)))
     assert rows.values(Kind.FLOAT).to_pylist() == [5.0, 6.5]
     bench.backend.down = 0
+
+
+def test_a_backend_that_lacks_what_the_journal_has_forgotten_says_so(bench: Bench):
+    for value in (1.0, 2.0, 3.0):
+        bench.append("P1", value)
+    bench.backend.open()
+    bench.backend.write({}, Position(bench.journal.stream, 1))
+    bench.journal.trim(2)
+    lane = bench.start()
+    assert lane.flush(10)
+    assert lane.status().last_error == "lacks journal entries 2 to 2, which are trimmed: use `forebay copy`"
+    assert bench.stored("P1") == [3.0]
