@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import click
 import typer
 
 from archiver.cli.main import build
@@ -17,8 +16,8 @@ Every command and option of `forebay`; printed by `scripts/command_line.py`, and
 Every command works with and without a running `forebay up` on its data directory, and answers the same. It goes by the
 file of `--config`; else by `forebay.toml` in the data directory; else by what the archive there last ran with.
 
-A time is ISO-8601 with a zone (`2026-01-01T00:00:00Z`), `now`, or `now-1h`. A duration is a number with a unit (`200ms`,
-`10s`, `1h30m`, `7d`).
+A time is ISO-8601 with a zone (`2026-01-01T00:00:00Z`), `now`, or `now-1h`. A duration is a number with a unit
+(`200ms`, `10s`, `1h30m`, `7d`).
 
 | exit status | meaning |
 |---|---|
@@ -38,7 +37,7 @@ def main() -> None:
         print("\n" + "\n".join(section(name, command)))
 
 
-def leaves(command: click.Command, prefix: str) -> Iterator[tuple[str, click.Command]]:
+def leaves(command: typer.core.TyperCommand, prefix: str) -> Iterator[tuple[str, typer.core.TyperCommand]]:
     """Yield every command that does something, with its words."""
     for name, child in getattr(command, "commands", {}).items():
         words = f"{prefix} {name}".strip()
@@ -48,22 +47,21 @@ def leaves(command: click.Command, prefix: str) -> Iterator[tuple[str, click.Com
             yield words, child
 
 
-def section(name: str, command: click.Command) -> list[str]:
+def section(name: str, command: typer.core.TyperCommand) -> list[str]:
     """Return the lines of one command."""
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     options = [p for p in command.params if p.param_type_name == "option" and p.name != "help"]
     words = " ".join((p.metavar or str(p.name).upper()) for p in arguments)
-    lines = [f"## {name}", "", f"`forebay {name}{' ' + words if words else ''} [OPTIONS]`", "", str(command.help), ""]
-    lines += ["| option | meaning |", "|---|---|"]
+    lines = [f"## {name}", "", f"`forebay {name}{' ' + words if words else ''} [OPTIONS]`", "", str(command.help)]
+    if not options:
+        return lines
+    lines += [""] + ["| option | meaning |", "|---|---|"]
     return lines + [f"| `{', '.join(p.opts)}` | {meaning(p)} |" for p in options]
 
 
-def meaning(option: click.Parameter) -> str:
-    """Return what an option says of itself, whether it must be given, may be repeated, and which values it takes."""
-    parts = [str(getattr(option, "help", None) or "").rstrip(".")]
-    choices = getattr(option.type, "choices", None)
-    if choices:
-        parts.append(", ".join(f"`{getattr(choice, 'value', choice)}`" for choice in choices))
+def meaning(option: typer.core.TyperOption) -> str:
+    """Return what an option says of itself, whether it must be given and may be repeated."""
+    parts = [(option.help or "").rstrip(".")]
     parts += ["required"] if option.required else []
     parts += ["may be repeated"] if option.multiple else []
     return "; ".join(part for part in parts if part)

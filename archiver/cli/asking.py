@@ -59,7 +59,7 @@ def query(
     cursor: Annotated[str | None, typer.Option(help="Continue an answer that had a limit.")] = None,
     as_of: Annotated[str, typer.Option(metavar="T", help="Only what was known at this instant.")] = "",
     versions: Annotated[bool, typer.Option(help="All versions of corrected samples.")] = False,
-    format_: Annotated[Format, typer.Option("--format")] = Format.CSV,
+    format_: Annotated[Format, typer.Option("--format", help="csv, json, ndjson, arrow or parquet.")] = Format.CSV,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
     data: Data = None,
     config_: Config = None,

@@ -90,10 +90,12 @@ def smooth(
     start: From,
     end: To = "now",
     what_if: Annotated[bool, typer.Option("--what-if", help="Replay history; nothing is changed.")] = False,
-    kind: Annotated[SmoothingKind, typer.Option()] = SmoothingKind.VALUE,
+    kind: Annotated[
+        SmoothingKind, typer.Option(help="The rule, as `smoothing.kind` of a group.")
+    ] = SmoothingKind.VALUE,
     tolerance: Annotated[list[float] | None, typer.Option(help="Repeat it to compare several.")] = None,
-    min_interval: Annotated[str, typer.Option(metavar="DURATION")] = "0s",
-    heartbeat: Annotated[str, typer.Option(metavar="DURATION")] = "0s",
+    min_interval: Annotated[str, typer.Option(metavar="DURATION", help="For the kinds with time.")] = "0s",
+    heartbeat: Annotated[str, typer.Option(metavar="DURATION", help="Longest silence; 0s is never.")] = "0s",
     data: Data = None,
     config_: Config = None,
 ) -> None:

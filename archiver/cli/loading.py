@@ -47,7 +47,7 @@ def replay(
     delimiter: Annotated[str, typer.Option(help="One character, or whitespace; found out when left out.")] = "",
     columns: Annotated[list[str] | None, typer.Option(help="Column names of a text file without a header.")] = None,
     decimal: Annotated[str, typer.Option(help="Decimal point.")] = ".",
-    encoding: Annotated[str, typer.Option()] = "utf8",
+    encoding: Annotated[str, typer.Option(help="Of a text file.")] = "utf8",
     data: Data = None,
     config_: Config = None,
 ) -> None:
