@@ -44,24 +44,19 @@ class Keeper:
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
 
     def recover(self) -> int:
-        """Rebuild the latest values from their snapshot and the journal; return the newest receive time seen, ns."""
+        """Rebuild the latest values from their snapshot and the journal; return the newest receive time ever, ns."""
         journal = self._tools.journal
         saved = self._tools.snapshots.load(_LATEST, journal.stream)
-        newest, offset = 0, journal.state().first - 1
+        rows, offset = SampleBatch.empty(), journal.state().first - 1
         if saved is not None:
-            offset, state = max(saved[0], offset), saved[1]
-            rows = SampleBatch(from_ipc(state))
-            self._latest.reset(rows, offset)
-            newest = int(rows.receive_time.max(initial=0))
-        else:
-            self._latest.reset(SampleBatch.empty(), offset)
+            rows, offset = SampleBatch(from_ipc(saved[1])), max(saved[0], offset)
+        self._latest.reset(rows, offset)
         self._snapshot_offset = offset
         while entries := journal.read(offset, 1_000_000):
             for entry in entries:
                 self._latest.update(entry.batch, entry.offset)
-                newest = max(newest, int(entry.batch.receive_time.max(initial=0)))
             offset = entries[-1].offset
-        return newest
+        return journal.state().newest
 
     def start(self) -> None:
         """Start the thread."""
@@ -74,8 +69,8 @@ class Keeper:
             self._thread.join()
         try:
             self.once()
-        except ForebayError as exc:
-            _LOG.warning("housekeeping: %s; the next start does it", exc)
+        except Exception as exc:  # noqa: BLE001 - what comes after it must be closed all the same
+            _warn(exc, "the next start does it")
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -102,8 +97,8 @@ class Keeper:
             try:
                 with self._working:
                     self._tick()
-            except ForebayError as exc:
-                _LOG.warning("housekeeping: %s; it is tried again", exc)
+            except Exception as exc:  # noqa: BLE001 - without it the journal fills up
+                _warn(exc, "it is tried again")
 
     def _tick(self) -> None:
         self.absorb()
@@ -145,3 +140,9 @@ class Keeper:
         if through >= self._tools.journal.state().first:
             self.absorb()
             self._tools.journal.trim(through)
+
+
+def _warn(exc: Exception, then: str) -> None:
+    """Log an error, with where it came from unless it is one of ours."""
+    expected = isinstance(exc, ForebayError)
+    _LOG.warning("housekeeping: %s; %s", exc if expected else repr(exc), then, exc_info=not expected)

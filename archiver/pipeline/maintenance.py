@@ -59,6 +59,8 @@ class Maintenance:
                     _maintain(lane)
                 except ForebayError as exc:
                     _LOG.warning("maintenance of %s: %s; it is tried again", lane.backend.name, exc)
+                except Exception:  # noqa: BLE001 - a bug in one backend must not end it for the others
+                    _LOG.exception("maintenance of %s: unexpected error; it is tried again", lane.backend.name)
 
     def _run(self) -> None:
         while not self._stop.wait(_EVERY_S):

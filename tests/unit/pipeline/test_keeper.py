@@ -1,0 +1,89 @@
+"""Housekeeping goes on whatever happens, and a restart never stamps behind what was stamped before."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from archiver.journal.sqlite import SqliteJournal, SqliteOptions
+from archiver.model import SampleBatch
+from archiver.model.time import NANOSECONDS, now
+from archiver.pipeline import keeper as module
+from archiver.pipeline.dead_letters import DeadLetters
+from archiver.pipeline.keeper import Keeper
+from archiver.pipeline.lane import LaneTools
+from archiver.pipeline.latest import Latest
+from archiver.pipeline.ledger import Ledger
+from archiver.pipeline.store import Snapshots, Store
+
+SOON_S = 30.0
+
+
+class Bench:
+    def __init__(self, directory: Path) -> None:
+        self.store = Store(directory / "archive.db")
+        self.journal = SqliteJournal(directory, SqliteOptions())
+        self.journal.open()
+        self.tools = LaneTools(self.journal, Ledger(self.store), DeadLetters(self.store), Snapshots(self.store))
+        self.latest = Latest()
+        self.keeper = Keeper(self.tools, self.latest, list)
+
+    def submit(self, element: str, source_time: int, received: int) -> None:
+        batch = SampleBatch.from_columns(element, [source_time], [1.0], receive_time=received)
+        self.latest.update(batch, self.journal.append(batch).result(SOON_S))
+
+    def close(self) -> None:
+        self.journal.close()
+        self.store.close()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.close()
+
+
+@pytest.mark.parametrize("error", [pa.ArrowInvalid("offset overflow"), MemoryError()], ids=repr)
+def test_an_unexpected_error_does_not_end_it(bench: Bench, monkeypatch, caplog, error):
+    monkeypatch.setattr(module, "_TICK_S", 0.001)
+    asked, again = [], threading.Event()
+
+    def accounts(after: int) -> list[tuple[int, bytes]]:
+        asked.append(after)
+        if len(asked) == 1:
+            raise error
+        again.set()
+        return []
+
+    monkeypatch.setattr(bench.journal, "accounts", accounts)
+    bench.keeper.start()
+    assert again.wait(SOON_S)
+    bench.keeper.stop()
+    assert repr(error) in caplog.text
+    assert "it is tried again" in caplog.text
+
+
+def test_an_unexpected_error_does_not_keep_it_from_stopping(bench: Bench, monkeypatch, caplog):
+    monkeypatch.setattr(bench.journal, "accounts", lambda after: 1 / 0)
+    bench.keeper.stop()
+    assert "the next start does it" in caplog.text
+
+
+def test_a_restart_knows_the_newest_receive_time_of_what_was_trimmed_and_is_not_the_latest(tmp_path: Path):
+    """A correction of an older sample came in while the clock was an hour fast."""
+    bench, time = Bench(tmp_path), now()
+    ahead = time + 3600 * NANOSECONDS
+    for source_time, received in ((1, time), (100, time + 1), (1, ahead), (2, time + 2)):
+        bench.submit("A", source_time, received)
+    bench.keeper.once()
+    assert bench.journal.state().entries == 0
+    bench.close()
+    bench = Bench(tmp_path)
+    assert bench.keeper.recover() == ahead
+    assert bench.latest.get().receive_time.tolist() == [time + 1]
+    bench.close()
