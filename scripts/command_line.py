@@ -55,7 +55,7 @@ def section(name: str, command: typer.core.TyperCommand) -> list[str]:
     lines = [f"## {name}", "", f"`forebay {name}{' ' + words if words else ''} [OPTIONS]`", "", str(command.help)]
     if not options:
         return lines
-    lines += [""] + ["| option | meaning |", "|---|---|"]
+    lines += ["", "| option | meaning |", "|---|---|"]
     return lines + [f"| `{', '.join(p.opts)}` | {meaning(p)} |" for p in options]
 
 
