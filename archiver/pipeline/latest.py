@@ -7,11 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from archiver.model import SampleBatch
+from archiver.model import Kind, SampleBatch
 from archiver.model.batch import Int64s, sort_order
 from archiver.model.identity import duplicates
 
 _PENDING_ROWS = 200_000
+_PENDING_BYTES = 128 * 2**20
+_OF_ANY_SIZE = frozenset(kind for kind in Kind if kind.is_list or kind in (Kind.TEXT, Kind.BINARY))
 
 
 class Latest:
@@ -26,6 +28,7 @@ class Latest:
         self._rows = SampleBatch.empty()
         self._pending: list[SampleBatch] = []
         self._pending_rows = 0
+        self._pending_bytes = 0
         self._index: dict[str, int] = {}
         self._offset = 0
         self._ahead: set[int] = set()
@@ -44,6 +47,7 @@ class Latest:
     def update(self, batch: SampleBatch, offset: int) -> None:
         """Take the samples of a journal entry into account; late ones change nothing."""
         last = versions_of_last(batch)
+        size = sum(last.values(kind).nbytes for kind in _OF_ANY_SIZE.intersection(last.kinds))
         with self._lock:
             self._ahead.add(offset)  # entries may be announced out of order
             while self._offset + 1 in self._ahead:
@@ -51,7 +55,8 @@ class Latest:
                 self._ahead.remove(self._offset)
             self._pending.append(last)
             self._pending_rows += last.num_rows
-            if self._pending_rows > _PENDING_ROWS:
+            self._pending_bytes += size
+            if self._pending_rows > _PENDING_ROWS or self._pending_bytes > _PENDING_BYTES:
                 self._join()
 
     def get(self, names: Sequence[str] | None = None) -> SampleBatch:
@@ -74,7 +79,7 @@ class Latest:
         if not self._pending:
             return
         self._keep(SampleBatch.concat([self._rows, *self._pending]))
-        self._pending, self._pending_rows = [], 0
+        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
 
     def _keep(self, rows: SampleBatch) -> None:
         rows = versions_of_last(rows).sorted()

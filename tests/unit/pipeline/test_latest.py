@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from archiver.model import SampleBatch
+from archiver.model import Kind, SampleBatch
+from archiver.pipeline import latest as module
 from archiver.pipeline.latest import Latest, versions_of_last
 
 
@@ -66,3 +68,13 @@ def test_all_versions_of_the_last_sample_of_each_and_nothing_else():
         ("B", 1, 1.0, 0), ("A", 5, 1.0, 1), ("A", 5, 2.0, 1), ("A", 5, 3.0, 0), ("A", 4, 4.0, 1), ("B", 2, 5.0, 0), at=1
     )
     assert sorted(values(versions_of_last(batch))) == [("A", 5, 1.0), ("A", 5, 2.0), ("B", 2, 5.0)]
+
+
+def test_large_values_that_were_replaced_do_not_stay_in_memory(monkeypatch):
+    monkeypatch.setattr(module, "_PENDING_BYTES", 2**20)
+    latest, before = Latest(), pa.total_allocated_bytes()
+    for offset in range(1, 41):
+        image = bytes([offset]) * 2**18
+        latest.update(SampleBatch.from_columns("image", [offset], [image], kind=Kind.BINARY), offset)
+    assert pa.total_allocated_bytes() - before < 3 * 2**20
+    assert latest.get().values(Kind.BINARY)[0].as_py() == bytes([40]) * 2**18
