@@ -137,7 +137,7 @@ class ParquetBackend:
                 if written or position is not None:
                     table.commit(written, position=position)
             except BaseException:
-                self._discard(written)
+                self._discard(table, written)
                 raise
             return receipt
 
@@ -160,10 +160,11 @@ class ParquetBackend:
             return None
         return np.array([zlib.crc32(name.encode()) % self._options.buckets for name in names], np.int64)
 
-    def _discard(self, written: Sequence[WrittenFile]) -> None:
-        for file in written:
-            (self.root / file.entry.path).unlink(missing_ok=True)
-            sidecar.path_of(self.root, file.entry.path).unlink(missing_ok=True)
+    def _discard(self, table: Table, written: Sequence[WrittenFile]) -> None:
+        """Remove files after a failure, unless it came when they were committed already."""
+        for path in {file.entry.path for file in written} - table.log.files.keys():
+            (self.root / path).unlink(missing_ok=True)
+            sidecar.path_of(self.root, path).unlink(missing_ok=True)
 
     # -- reading --------------------------------------------------------------------------------------
 
@@ -275,7 +276,7 @@ class ParquetBackend:
                 self._mark_removed(merge.entries)
                 table.commit(written, merge.entries)
         except BaseException:
-            self._discard(written)
+            self._discard(table, written)
             raise
 
     def _mark_removed(self, entries: Sequence[FileEntry]) -> None:

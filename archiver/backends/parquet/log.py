@@ -20,6 +20,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from archiver.backends.parquet import disk
 from archiver.backends.parquet.entry import FileEntry
 from archiver.backends.parquet.schema import PARTITION_COLUMNS, TABLE_SCHEMA
+from archiver.model import TransientError
 from archiver.model.time import now
 from archiver.ports import Position
 
@@ -121,7 +122,18 @@ class DeltaLog:
         """Put files in and out of the table, and the position with them, at once; return when that is durable.
 
         Samples are neither added nor lost when `removed` is given together with `added`: that is a compaction.
+
+        Raises
+        ------
+        TransientError
+            Somebody else has committed: what this writer knows of the table is no longer true, until it is opened anew.
         """
+        version = self._version + 1
+        if self._path(version).exists():
+            raise TransientError(
+                f"{self.root}: commit {version} was made by another writer, in spite of the lock; "
+                "stop that one and restart this process"
+            )
         if self._version - self._checkpointed >= _CHECKPOINT_EVERY:
             self.checkpoint()
         assert self._table is not None
@@ -132,7 +144,6 @@ class DeltaLog:
         properties = CommitProperties(
             custom_metadata={_ACTIONS: len(actions) + len(transactions)}, app_transactions=transactions
         )
-        version = self._version + 1
         try:
             self._table.create_write_transaction(
                 actions,

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from archiver.backends.parquet import disk, sidecar
+from archiver.backends.parquet.index import Index
 from archiver.backends.parquet.log import DeltaLog
 from archiver.model import TransientError
 from archiver.ports import Position
@@ -223,3 +224,21 @@ def test_refused_by_before_commit_leaves_nothing(two_writes, samples, everything
         backend.write({"all": samples("new")}, Position("j", 3), refuse)
     assert everything(backend) == held
     assert len(list(backend.root.glob("group=*/**/*.parquet"))) == 2
+
+
+def test_failure_after_the_commit_removes_nothing_of_it(monkeypatch, two_writes, samples, everything):
+    backend, _ = two_writes
+
+    def fail(*_args):
+        raise MemoryError
+
+    monkeypatch.setattr(Index, "change", fail)
+    with pytest.raises(MemoryError):
+        backend.write({"all": samples("new")}, Position("j", 3))
+    with pytest.raises(MemoryError):
+        backend.compact()
+    monkeypatch.undo()
+    backend.close()
+    backend.open()
+    assert backend.position("j") == Position("j", 3)
+    assert len(everything(backend)) == 30

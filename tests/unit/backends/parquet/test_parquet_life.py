@@ -157,6 +157,22 @@ def test_what_is_closed_commits_nothing(unsorted):
     assert sorted((unsorted.root / "_delta_log").iterdir()) == commits
 
 
+def test_commit_of_another_writer_is_neither_passed_over_nor_taken_back(unsorted, samples, everything):
+    held = everything(unsorted)
+    theirs = unsorted.root / "_delta_log" / f"{unsorted._table.log._version + 1:020d}.json"
+    theirs.write_text('{"txn":{"appId":"theirs","version":7}}\n{"commitInfo":{"forebay.actions":1}}\n')
+    for attempt in (lambda: unsorted.write({"all": samples("new")}, Position("j", 9)), unsorted.compact):
+        with pytest.raises(TransientError, match="another writer"):
+            attempt()
+    assert theirs.exists()
+    assert len(list(unsorted.root.glob("group=*/**/*.parquet"))) == 3
+    unsorted.close()
+    unsorted.open()
+    assert unsorted.position("theirs") == Position("theirs", 7)
+    assert everything(unsorted) == held
+    assert not unsorted.write({"all": samples("new")}, Position("j", 9)).repeated
+
+
 READS: dict[str, Callable[[ParquetBackend], object]] = {
     "read": lambda backend: list(backend.read(["zeta"], ALWAYS)),
     "last_before": lambda backend: backend.last_before(["zeta"], 2**62),
