@@ -42,7 +42,8 @@ def conditions(elements: int, samples: int) -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
         f"{elements} elements x {samples} samples; {date}, {_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, "
-        f"{platform.system()}, Python {platform.python_version()}, {versions}."
+        f"{platform.system()}, Python {platform.python_version()}, {versions}. "
+        f"Load average of the last 15 minutes, this run included: {os.getloadavg()[2]:.1f}."
     )
 
 
