@@ -192,11 +192,15 @@ class Archive:
         }
         # all new lanes before the first old one ends: when one cannot be made, everything is as it was
         lanes = {name: self.lanes[name] if name in kept else self._make_lane(new[name], router) for name in new}
+        replaced = [self.lanes[name] for name in old.keys() - kept]
+        drained = [lane.flush(timeout_s=60.0) for lane in replaced]  # most of it before the intake has to wait
         with self._maintenance.paused(), self._keeper.paused():
-            for name in old.keys() - kept:
-                self.lanes[name].stop()
-                self.lanes[name].backend.close()
-            self._router, self.lanes = router, lanes
+            with self.intake.paused():  # what the old groups let in is for the old lanes, and nothing else is
+                for lane, lately in zip(replaced, drained, strict=True):
+                    lane.stop(drain=lately)
+                self._router, self.lanes = router, lanes
+            for lane in replaced:
+                lane.backend.close()
             for name in new.keys() - kept:
                 lanes[name].start()
         server = [] if settings.server == self.settings.server else ["the server's keys wait for a restart"]

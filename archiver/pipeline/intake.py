@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -105,6 +106,8 @@ class Intake:
         self._clock = clock
         self._lock = threading.Lock()
         self._last_received = 0
+        self._appending: Future[int] = Future()
+        self._appending.set_result(0)
         self._admission: Admission | None = None
 
     def resume_after(self, receive_time: int) -> None:
@@ -127,22 +130,20 @@ class Intake:
         Future of IntakeReceipt
             Raises `BackpressureError` when the journal is full: then nothing was taken, send the same again.
         """
-        checked = self._check(batch)
-        good = number_equals(checked.good)
-        reasons = dict(checked.reasons)
-        tables = [*checked.tables, *(_refusal(reason, count) for reason, count in (refused or {}).items() if count)]
-        for reason, count in (refused or {}).items():
-            reasons[reason] = reasons.get(reason, 0) + count
-        counts = {str(Outcome.BUFFERED): good.num_rows, str(Outcome.REJECTED): sum(reasons.values())}
+        checked = self._check(batch, refused or {})
         result: Future[IntakeReceipt] = Future()
         result.set_running_or_notify_cancel()
-        if not good.num_rows and not tables:
-            result.set_result(IntakeReceipt(self._journal.state().last, counts))
-            return result
         with self._lock:  # receive times and offsets grow together
+            while checked.router is not self._router():  # exchanged since: the lanes of what it let in may be gone
+                checked = self._check(batch, refused or {})
+            if not checked.good.num_rows and not checked.tables:
+                result.set_result(checked.receipt(self._journal.state().last))
+                return result
             self._last_received = max(self._clock(), self._last_received + 1)
-            stamped = good.with_receive_time(self._last_received)
-            appended = self._journal.append(stamped, encode(join(tables)) if tables else b"")
+            stamped = checked.good.with_receive_time(self._last_received)
+            appended = self._journal.append(stamped, encode(join(checked.tables)) if checked.tables else b"")
+            if not appended.done():  # the journal keeps the order: all before it are done when this one is
+                self._appending = appended
         newest = versions_of_last(stamped)  # here, where it is done while the journal syncs, and not by its one thread
 
         def finish(done: Future[int]) -> None:
@@ -155,22 +156,34 @@ class Intake:
             except Exception as exc:  # noqa: BLE001 - else nobody hears of it; sent again, it is a duplicate
                 result.set_exception(exc)
                 return
-            result.set_result(IntakeReceipt(done.result(), counts, reasons, tuple(checked.rejections)))
+            result.set_result(checked.receipt(done.result()))
 
         appended.add_done_callback(finish)
         return result
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take nothing in until the end of the block; what was taken before is in the journal when it begins.
+
+        Who submits meanwhile waits, and is judged by the router that is in force at the end.
+        """
+        with self._lock:
+            wait([self._appending])
+            yield
+
     # -- checks ---------------------------------------------------------------------------------------
 
-    def _check(self, batch: SampleBatch) -> _Checked:
+    def _check(self, batch: SampleBatch, refused: Mapping[str, int]) -> _Checked:
         while True:
             admission, known = self._admission_now(), self._catalog.canonical(batch)
             checked = self._judge(known, admission)
             if admission.version == self._catalog.version or self._catalog.canonical(known) is known:
-                return checked  # else an element was renamed meanwhile
+                break  # else an element was renamed meanwhile
+        checked.finish(refused)
+        return checked
 
     def _judge(self, batch: SampleBatch, admission: Admission) -> _Checked:
-        checked = _Checked(batch)
+        checked = _Checked(batch, admission.router)
         slots, time = admission.slots(batch), self._clock()
         reasons = admission.reason[slots]
         for reason in np.unique(reasons[reasons > 0]).tolist():
@@ -183,7 +196,6 @@ class Intake:
             oldest = np.where(keeps > 0, time - keeps, MIN_TIME)
             checked.reject("older than the retention", batch.source_time < oldest[batch.codes])
         self._check_kinds(checked, admission, slots)
-        checked.finish()
         return checked
 
     def _admission_now(self) -> Admission:
@@ -224,7 +236,8 @@ def _first_kinds(checked: _Checked, known: NDArray[np.int16]) -> dict[str, Kind]
 class _Checked:
     """A batch with the samples that were refused of it so far, and why."""
 
-    def __init__(self, batch: SampleBatch) -> None:
+    def __init__(self, batch: SampleBatch, router: Router) -> None:
+        self.router = router
         self.batch = batch
         self.good = batch
         self.bad = np.zeros(batch.num_rows, bool)
@@ -267,8 +280,16 @@ class _Checked:
             sequence=self.batch.sequence,
         )
 
-    def finish(self) -> None:
-        self.good = self.batch.filter(~self.bad).pruned()
+    def finish(self, refused: Mapping[str, int]) -> None:
+        """Settle what is good, and add what was refused before it came here."""
+        self.good = number_equals(self.batch.filter(~self.bad).pruned())
+        self.tables += [_refusal(reason, count) for reason, count in refused.items() if count]
+        for reason, count in refused.items():
+            self.reasons[reason] = self.reasons.get(reason, 0) + count
+
+    def receipt(self, offset: int) -> IntakeReceipt:
+        counts = {str(Outcome.BUFFERED): self.good.num_rows, str(Outcome.REJECTED): sum(self.reasons.values())}
+        return IntakeReceipt(offset, counts, self.reasons, tuple(self.rejections))
 
 
 def _move(values: dict[Kind, pa.Array], pair: tuple[Kind, Kind], rows: Mask) -> tuple[dict[Kind, pa.Array], Mask]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import pytest
 from archiver.journal.sqlite import SqliteJournal, SqliteOptions
 from archiver.model import ArchiveGroup, BackpressureError, Kind, Metadata, SampleBatch
 from archiver.model.time import DAY_NS, NANOSECONDS, now
+from archiver.pipeline import intake
 from archiver.pipeline.admission import Admission
 from archiver.pipeline.catalog import Catalog
 from archiver.pipeline.intake import Intake
@@ -36,9 +37,9 @@ class Bench:
         self.journal = SqliteJournal(directory, SqliteOptions())
         self.journal.open()
         self.latest = Latest()
-        router = Router(GROUPS)
+        self.router = Router(GROUPS)
         self.intake = Intake(
-            self.journal, self.catalog, lambda: router, self.latest, 60 * NANOSECONDS, clock=lambda: NOW
+            self.journal, self.catalog, lambda: self.router, self.latest, 60 * NANOSECONDS, clock=lambda: NOW
         )
 
     def submit(self, batch: SampleBatch, **more):
@@ -229,3 +230,39 @@ def test_a_rename_while_a_batch_is_checked_revives_no_name(bench: Bench, monkeyp
     ]
     assert bench.catalog.aliases() == {"T:1": "T:2"}
     assert bench.journalled().present() == ["T2", "T:2"]
+
+
+def test_a_batch_is_judged_by_the_router_that_is_in_force_when_it_is_appended(bench: Bench):
+    other = Router({"other": ArchiveGroup("other", ("X:*",), ("lake",))})
+
+    def exchanged_meanwhile() -> int:
+        bench.router = other
+        return NOW
+
+    bench.intake = Intake(
+        bench.journal, bench.catalog, lambda: bench.router, bench.latest, NANOSECONDS, clock=exchanged_meanwhile
+    )
+    receipt = bench.submit(SampleBatch.from_columns(["T:1", "X:1"], [NOW, NOW], [1.0, 2.0]), refused={"no line": 3})
+    assert receipt.counts == {"buffered": 1, "rejected": 4}
+    assert receipt.reasons == {"no archive group takes it": 1, "no line": 3}
+    assert bench.journalled().present() == ["X:1"]
+
+
+def test_a_paused_intake_has_all_that_it_took_in_the_journal(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    """Even when the newest batch was turned away and an older one is yet to be committed."""
+    go_on, commit = threading.Event(), SqliteJournal._commit
+
+    def held(*given) -> None:
+        assert go_on.wait(10)
+        commit(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteJournal, "_commit", held)
+        taken = bench.intake.submit(SampleBatch.from_columns("T:1", [NOW], [1.0]))
+        bench.journal.options = SqliteOptions(max_bytes=10)
+        turned_away = bench.intake.submit(SampleBatch.from_columns("T:1", [NOW], [2.0]))
+        assert isinstance(turned_away.exception(10), BackpressureError)
+        patch.setattr(intake, "wait", lambda futures: (go_on.set(), wait(futures, 10)))
+        with bench.intake.paused():
+            assert bench.journal.state().last == 1
+    assert taken.result(10).offset == 1
