@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from archiver.model import Kind, SampleBatch
 from archiver.model.batch import Int64s, sort_order
 from archiver.model.identity import duplicates
 
+_LOG = logging.getLogger(__name__)
 _PENDING_ROWS = 200_000
 _PENDING_BYTES = 128 * 2**20
 _OF_ANY_SIZE = frozenset(kind for kind in Kind if kind.is_list or kind in (Kind.TEXT, Kind.BINARY))
@@ -57,7 +60,7 @@ class Latest:
             self._pending_rows += last.num_rows
             self._pending_bytes += size
             if self._pending_rows > _PENDING_ROWS or self._pending_bytes > _PENDING_BYTES:
-                self._join()
+                self._try_to_join()
 
     def get(self, names: Sequence[str] | None = None) -> SampleBatch:
         """Return the newest sample of each name that has one, or of all elements; ordered by name."""
@@ -74,6 +77,14 @@ class Latest:
         with self._lock:
             self._join()
             return self._rows
+
+    def _try_to_join(self) -> None:
+        """Join, unless it is more than a column can hold: who asks is told so, and what comes in comes in."""
+        try:
+            self._join()
+        except pa.ArrowInvalid as exc:
+            _LOG.error("the latest values cannot be joined: %s; it is tried again", exc)
+            self._pending_rows = self._pending_bytes = 0  # when as much has come once more
 
     def _join(self) -> None:
         if not self._pending:

@@ -78,3 +78,23 @@ def test_large_values_that_were_replaced_do_not_stay_in_memory(monkeypatch):
         latest.update(SampleBatch.from_columns("image", [offset], [image], kind=Kind.BINARY), offset)
     assert pa.total_allocated_bytes() - before < 3 * 2**20
     assert latest.get().values(Kind.BINARY)[0].as_py() == bytes([40]) * 2**18
+
+
+def test_values_that_are_too_large_together_do_not_stop_what_comes_in(monkeypatch, caplog):
+    monkeypatch.setattr(module, "_PENDING_ROWS", 1)
+    latest, joined = Latest(), []
+
+    def fail(self: Latest) -> None:
+        joined.append(self.offset)
+        raise pa.ArrowInvalid("offset overflow")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Latest, "_join", fail)
+        for offset in range(1, 6):
+            latest.update(sent(("A", offset, 1.0, 0), at=1), offset)
+        with pytest.raises(pa.ArrowInvalid):
+            latest.get()
+    assert joined == [2, 4, 5], "not at each of them"
+    assert "cannot be joined: offset overflow" in caplog.text
+    assert latest.offset == 5
+    assert values(latest.get()) == [("A", 5, 1.0)]
