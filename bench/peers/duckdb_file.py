@@ -39,7 +39,8 @@ class DuckDb:
 
     def settle(self) -> None:
         """Write the WAL into the file."""
-        self._query("CHECKPOINT")
+        assert self._connection is not None
+        self._connection.execute("CHECKPOINT")
 
     def size(self) -> int:
         """Return the bytes of file and WAL."""
@@ -82,7 +83,7 @@ class DuckDb:
 
     def _query(self, statement: str, values: Sequence[object] = ()) -> pa.Table:
         assert self._connection is not None
-        return self._connection.execute(statement, list(values)).to_arrow_table()
+        return self._connection.sql(statement, params=list(values)).to_arrow_table()
 
 
 PEERS = (DuckDb(),)
