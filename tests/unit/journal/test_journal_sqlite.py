@@ -197,9 +197,15 @@ def test_an_entry_larger_than_what_is_kept_is_read_from_the_file(journal):
 
 
 @pytest.mark.parametrize(
-    ("error", "raised"), [(MemoryError(), BackpressureError), (OverflowError("too large"), PermanentError)]
+    ("error", "raised", "said"),
+    [
+        (MemoryError(), BackpressureError, "cannot be used now: MemoryError"),
+        (sqlite3.DataError("string or blob too big"), PermanentError, "send it in parts"),
+        (ValueError("a bug"), PermanentError, "cannot take this: ValueError: a bug"),
+    ],
+    ids=["memory", "size", "bug"],
 )
-def test_an_unexpected_error_fails_the_batch_and_not_the_journal(journal, monkeypatch, error, raised):
+def test_an_unexpected_error_fails_the_batch_and_not_the_journal(journal, monkeypatch, error, raised, said):
     insert = SqliteJournal._insert
 
     def fail(*given):
@@ -207,7 +213,7 @@ def test_an_unexpected_error_fails_the_batch_and_not_the_journal(journal, monkey
         raise error
 
     monkeypatch.setattr(SqliteJournal, "_insert", fail)
-    with pytest.raises(raised, match="the journal"):
+    with pytest.raises(raised, match=said):
         append(journal)
     assert append(journal) == 1
     assert journal.rows_after(0) == 1
