@@ -76,8 +76,10 @@ def _lost(row: Figures) -> str:
 
 
 def _resent(row: Figures) -> str:
+    if row.lost is None:
+        return "-"
     if row.doubled is None:
-        return "refused whole" if row.lost is not None else "-"
+        return "refused whole"
     return {0: "once", row.resent: "twice"}.get(row.doubled, f"{row.doubled / row.resent:.0%} twice")
 
 
