@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from archiver.config import LaneSettings
 from archiver.model import ForebayError, Interval, Kind, PermanentError, SampleBatch, TransientError
+from archiver.model.identity import duplicates
 from archiver.model.time import DAY_NS, MAX_TIME, now
 from archiver.pipeline.dead_letters import DeadLetters
 from archiver.pipeline.ledger import Ledger, Outcome, account, join
@@ -332,7 +333,9 @@ class Lane:
         except PermanentError as exc:
             _LOG.warning("lane %s: a sample up to offset %d cannot be stored: %s", self.backend.name, offset, exc)
         for group, batch in parts.items():
-            tables += self._isolate(group, batch)
+            again = duplicates(batch, SampleBatch.empty())  # alone, each of them would be refused once more
+            tables.append(account(batch, Outcome.DUPLICATE, group=group, reason="already stored", where=again))
+            tables += self._isolate(group, batch.filter(~again))
         self._write({}, tables, position)
 
     def _write(self, parts: Mapping[str, SampleBatch], tables: list[pa.Table], position: Position) -> None:

@@ -15,10 +15,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from archiver.model import SampleBatch, Smoothing, SmoothingKind
+from archiver.model.identity import duplicates
 from archiver.pipeline.ledger import Outcome, account
 from archiver.pipeline.routing import Router
 from archiver.ports import Journal, JournalEntry
-from archiver.smoothing import RULES, Smoother, judge_late
+from archiver.smoothing import RULES, Smoothed, Smoother, judge_late
 
 _ROWS_AT_ONCE = 1_000_000
 
@@ -32,7 +33,7 @@ class Processed:
     parts : mapping of group to SampleBatch
         To be stored.
     smoothed : list of Arrow tables
-        Rows of the ledger for what was discarded.
+        Rows of the ledger for what was discarded, or is held already.
     state : LaneState
         After the last entry.
     """
@@ -126,13 +127,26 @@ def process(
         smoothed += _discarded(name, result.discarded, result.rule)
         parts[name] = result.stored
         if archived_around is not None and result.late.any():
-            late, kept = result.stored.filter(result.late), result.stored.filter(~result.late)
-            archived = SampleBatch.concat([archived_around(name, late), kept, after.held()])
-            discard, rule = judge_late(after.smoothing, late, archived)
-            smoothed += _discarded(name, late.filter(discard), rule[discard])
-            parts[name] = SampleBatch.concat([kept, late.filter(~discard)])
+            parts[name], tables = _without_late(name, result, after, archived_around)
+            smoothed += tables
     filled = {name: batch for name, batch in parts.items() if batch.num_rows}
     return Processed(filled, smoothed, LaneState(smoothers))
+
+
+def _without_late(
+    group: str, result: Smoothed, after: Smoother, archived_around: ArchivedAround
+) -> tuple[SampleBatch, list[pa.Table]]:
+    """Return what is to be stored when the late samples are judged, and the account of those that are not."""
+    late, kept, held = result.stored.filter(result.late), result.stored.filter(~result.late), after.held()
+    again = duplicates(late, held)
+    tables = [account(late, Outcome.DUPLICATE, group=group, reason="held already", where=again)]
+    late = late.filter(~again)
+    if not late.num_rows:
+        return kept, tables
+    archived = SampleBatch.concat([archived_around(group, late), kept, held])
+    discard, rule = judge_late(after.smoothing, late, archived)
+    tables += _discarded(group, late.filter(discard), rule[discard])
+    return SampleBatch.concat([kept, late.filter(~discard)]), tables
 
 
 def _discarded(group: str, batch: SampleBatch, rule: NDArray[np.uint8]) -> list[pa.Table]:

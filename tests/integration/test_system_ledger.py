@@ -118,7 +118,7 @@ class Plant:
 
     def check(self) -> None:
         self.faults.writes.clear()
-        while not self.archive.flush():
+        while not (self.archive.wait_ready() and self.archive.flush()):
             pass
         totals = Counter()
         for total in self.archive.totals():

@@ -411,3 +411,24 @@ def test_a_backend_that_lacks_what_the_journal_has_forgotten_says_so(bench: Benc
     assert lane.flush(10)
     assert lane.status().last_error == "lacks journal entries 2 to 2, which are trimmed: use `forebay copy`"
     assert bench.stored("P1") == [3.0]
+
+
+def test_a_resend_of_what_the_door_holds_is_a_duplicate(bench: Bench):
+    bench.append("D1", 0.0, 1.0, at=100)
+    bench.append("D1", 0.0, 1.0, at=100)
+    assert bench.start().flush(10)
+    assert bench.stored("D1") == [0.0]
+    assert bench.totals() == {
+        "door/stored": 1,
+        "door/duplicate:already stored": 1,
+        "door/duplicate:held already": 1,
+    }
+
+
+def test_a_poisonous_sample_that_comes_twice_is_put_aside_once(bench: Bench):
+    bench.backend.poison = 66.0
+    bench.append("P1", 66.0, at=100)
+    bench.append("P1", 66.0, at=100)
+    assert bench.start().flush(10)
+    assert [letter.samples.num_rows for letter in bench.tools.dead_letters.list()] == [1]
+    assert bench.totals() == {"plain/dead-lettered:PermanentError": 1, "plain/duplicate:already stored": 1}
