@@ -66,7 +66,11 @@ class Columns:
         return SampleBatch.from_columns(
             pa.DictionaryArray.from_arrays(pa.array(codes), names),
             rows[TIMES],
-            {Kind(kind): self._values(Kind(kind), kinds) for kind in np.flatnonzero(np.bincount(kinds)).tolist() if kind},
+            {
+                Kind(kind): self._values(Kind(kind), kinds)
+                for kind in np.flatnonzero(np.bincount(kinds)).tolist()
+                if kind
+            },
             status=rows[STATUSES].view(np.uint64),
             receive_time=receive_time,
         )
