@@ -332,11 +332,47 @@ class Lane:
             return
         except PermanentError as exc:
             _LOG.warning("lane %s: a sample up to offset %d cannot be stored: %s", self.backend.name, offset, exc)
-        for group, batch in parts.items():
+        tables += self._set_aside(parts)
+        try:
+            self._write(parts, tables, position)
+        except PermanentError:  # a backend that refuses only when it commits: store what it takes, piece by piece
+            for group, batch in parts.items():
+                tables += self._isolate(group, batch)
+            self._write({}, tables, position)
+
+    def _set_aside(self, parts: dict[str, SampleBatch]) -> list[pa.Table]:
+        """Take out of the parts what the backend refuses, found by writes that are abandoned before the commit.
+
+        So nothing is stored without its position, and a crash in between leaves no trace.
+        """
+        tables = []
+        for group, batch in list(parts.items()):
             again = duplicates(batch, SampleBatch.empty())  # alone, each of them would be refused once more
             tables.append(account(batch, Outcome.DUPLICATE, group=group, reason="already stored", where=again))
-            tables += self._isolate(group, batch.filter(~again))
-        self._write({}, tables, position)
+            parts[group] = batch = batch.filter(~again)
+            refused = self._refused(group, batch)
+            bad = np.zeros(batch.num_rows, bool)
+            for row, reason in refused:
+                bad[row] = True
+                self._tools.dead_letters.add(self.backend.name, group, reason, batch.slice(row, 1))
+            tables.append(account(batch, Outcome.DEAD, group=group, reason="refused by the backend", where=bad))
+            parts[group] = batch.filter(~bad)
+        return tables
+
+    def _refused(self, group: str, batch: SampleBatch, first: int = 0) -> list[tuple[int, str]]:
+        """Return row and reason of the samples that the backend will not take, by halving."""
+        try:
+            self._retry(lambda: self.backend.write({group: batch}, None, _abandon))
+        except _AbandonedError:
+            return []
+        except PermanentError as exc:
+            if batch.num_rows == 1:
+                return [(first, str(exc))]
+            half = batch.num_rows // 2
+            return self._refused(group, batch.slice(0, half), first) + self._refused(
+                group, batch.slice(half), first + half
+            )
+        return []
 
     def _write(self, parts: Mapping[str, SampleBatch], tables: list[pa.Table], position: Position) -> None:
         def record(receipt: WriteReceipt) -> None:
@@ -352,11 +388,11 @@ class Lane:
         receipts: list[WriteReceipt] = []
         try:
             self._retry(lambda: self.backend.write({group: batch}, None, receipts.append))
-            return _stored({group: batch}, receipts[-1])
+            return _stored({group: batch}, receipts[0])  # of the first attempt: a later one may find its own samples
         except PermanentError as exc:
             if batch.num_rows == 1:
                 self._tools.dead_letters.add(self.backend.name, group, str(exc), batch)
-                return [account(batch, Outcome.DEAD, group=group, reason=type(exc).__name__)]
+                return [account(batch, Outcome.DEAD, group=group, reason="refused by the backend")]
         half = batch.num_rows // 2
         return self._isolate(group, batch.slice(0, half)) + self._isolate(group, batch.slice(half))
 
@@ -425,6 +461,14 @@ class Lane:
         position, state = self._committed
         self._tools.snapshots.save(f"lane/{self.backend.name}", self._tools.journal.stream, position, state.dump())
         self._snapshot_offset = position
+
+
+class _AbandonedError(Exception):
+    """A write that was only tried."""
+
+
+def _abandon(receipt: WriteReceipt) -> None:
+    raise _AbandonedError
 
 
 def _stored(parts: Mapping[str, SampleBatch], receipt: WriteReceipt) -> list[pa.Table]:
