@@ -123,7 +123,7 @@ class Lane:
     def wait_reached(self, timeout_s: float) -> bool:
         """Wait until the backend was reached or has failed to answer; return whether it was reached."""
         with self._changed:
-            self._changed.wait_for(lambda: self._committed is not None or self._retries > 0, timeout_s)
+            self._changed.wait_for(lambda: self._state == "running" or self._retries > 0, timeout_s)
             return self._committed is not None
 
     def flush(self, timeout_s: float) -> bool:
