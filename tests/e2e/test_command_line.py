@@ -208,9 +208,9 @@ def test_the_state_is_the_same_with_and_without_a_running_archive(data: Path, fo
 
 
 def test_what_the_state_is(data: Path, forebay):
-    assert "P:ramp is known, of type float." in STATES[f"explain P:ramp {' '.join(DAY)}"]
-    assert "1 sample at" in STATES[f"explain OTHER {' '.join(DAY)}"]
-    ledger = [line.split() for line in STATES["ledger"].splitlines()]
+    assert "P:ramp is known, of type float." in forebay("explain", "P:ramp", *DAY, "--data", data).text
+    assert "1 sample at" in forebay("explain", "OTHER", *DAY, "--data", data).text
+    ledger = [line.split() for line in forebay("ledger", "--data", data).text.splitlines()]
     assert ["lake", "all", "stored", "69"] in ledger
     assert ["intake", "rejected", "no", "archive", "group", "takes", "it", "1"] in ledger
     header, lake, warm = forebay("backends", "--data", data).text.splitlines()
