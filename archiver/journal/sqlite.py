@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS entry (
     account BLOB,
     payload BLOB NOT NULL
 );
+CREATE INDEX IF NOT EXISTS entry_account ON entry (offset) WHERE account IS NOT NULL;
 """
 
 
