@@ -19,9 +19,9 @@ demo: $(VENV)/.demo ## archive this machine's own metrics and a simulated plant,
 	@scripts/demo $(DATA) $(PORT)
 
 test: lint $(VENV)/.servers ## lint, then every suite that this machine can run; names those that it cannot
-	$(PYTEST) -m 'not slow' $(if $(CI),--hypothesis-profile=ci) $(ARGS)
+	$(PYTEST) $(if $(CI),--hypothesis-profile=ci) $(ARGS)
 
-test-long: $(VENV)/.servers ## the slow tests too, and property tests with many more examples
+test-long: $(VENV)/.servers ## every suite, property tests with many more examples
 	$(PYTEST) --hypothesis-profile=long --timeout=3600 $(ARGS)
 
 lint: $(VENV)/.dev ## style, types and the direction of imports

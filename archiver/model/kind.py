@@ -48,11 +48,6 @@ class Kind(IntEnum):
         return Kind(self - 10) if self.is_list else self
 
     @property
-    def is_numeric(self) -> bool:
-        """Whether a value is one number (float, int or uint)."""
-        return self in (Kind.FLOAT, Kind.INT, Kind.UINT)
-
-    @property
     def arrow_type(self) -> pa.DataType:
         """Arrow type of the column."""
         return pa.list_(_SCALARS[self.item]) if self.is_list else _SCALARS[self]
