@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from archiver.model import Kind, SampleBatch
@@ -19,6 +18,7 @@ from archiver.model.identity import number_equals
 from archiver.model.kind import VALUE_KINDS
 from archiver.model.time import MIN_TIME, format_time, now
 from archiver.pipeline.admission import REASONS, Admission
+from archiver.pipeline.casting import CASTS, move
 from archiver.pipeline.catalog import Catalog
 from archiver.pipeline.latest import Latest, versions_of_last
 from archiver.pipeline.ledger import SCHEMA, Outcome, account, encode, join
@@ -26,20 +26,6 @@ from archiver.pipeline.routing import Router
 from archiver.ports import Journal
 
 _LISTED = 100
-_CASTS = {
-    (Kind.INT, Kind.FLOAT),
-    (Kind.UINT, Kind.FLOAT),
-    (Kind.FLOAT, Kind.INT),
-    (Kind.FLOAT, Kind.UINT),
-    (Kind.INT, Kind.UINT),
-    (Kind.UINT, Kind.INT),
-    (Kind.INT, Kind.ENUM),
-    (Kind.UINT, Kind.ENUM),
-    (Kind.FLOAT, Kind.ENUM),
-    (Kind.ENUM, Kind.INT),
-    (Kind.INTS, Kind.FLOATS),
-    (Kind.FLOATS, Kind.INTS),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,10 +252,10 @@ class _Checked:
             rows = differs & (actual == source) & (wanted == target)
             pair = (Kind(source), Kind(target))
             reason = f"wrong type: {pair[0].name.lower()} for an element of type {pair[1].name.lower()}"
-            if pair not in _CASTS:
+            if pair not in CASTS:
                 self.reject(reason, rows)
                 continue
-            moved, kept = _move(values, pair, rows)
+            moved, kept = move(values, pair, rows)
             self.reject(reason + ", and the value would change", rows & ~kept)
             values.update(moved)
         self.batch = SampleBatch.from_columns(
@@ -290,40 +276,6 @@ class _Checked:
     def receipt(self, offset: int) -> IntakeReceipt:
         counts = {str(Outcome.BUFFERED): self.good.num_rows, str(Outcome.REJECTED): sum(self.reasons.values())}
         return IntakeReceipt(offset, counts, self.reasons, tuple(self.rejections))
-
-
-def _move(values: dict[Kind, pa.Array], pair: tuple[Kind, Kind], rows: Mask) -> tuple[dict[Kind, pa.Array], Mask]:
-    """Return both columns after moving some rows from one kind to another, and where the value stayed the same."""
-    source, target = pair
-    old = values[source]
-    there = values.get(target, pa.nulls(len(old), target.arrow_type))
-    picked = old.filter(pa.array(rows))
-    kept = np.zeros(len(old), bool)
-    try:
-        cast = picked.cast(target.arrow_type, safe=True)
-        back = cast.cast(source.arrow_type, safe=True)
-        kept[rows] = True if source.is_list else pc.equal(back, picked).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid:
-        cast, kept[rows] = _cast_each(picked, pair)
-    left = np.arange(len(old))
-    index = left.copy()
-    index[kept] = len(old) + np.flatnonzero(kept[rows])
-    moved = pa.concat_arrays([there, cast]).take(pa.array(index))  # lists have no kernel that replaces
-    return {target: moved, source: old.take(pa.array(left, mask=kept))}, kept
-
-
-def _cast_each(picked: pa.Array, pair: tuple[Kind, Kind]) -> tuple[pa.Array, Mask]:
-    """Cast value by value: some do not fit."""
-    result, kept = [], np.zeros(len(picked), bool)
-    for index in range(len(picked)):
-        try:
-            # taken, not sliced: the cast of an empty slice of lists looks at its neighbours' items
-            cast = picked.take(pa.array([index])).cast(pair[1].arrow_type, safe=True)
-            kept[index] = True
-            result.append(cast)
-        except pa.ArrowInvalid:
-            result.append(pa.nulls(1, pair[1].arrow_type))
-    return pa.concat_arrays(result), kept
 
 
 def _refusal(reason: str, count: int) -> pa.Table:

@@ -112,6 +112,14 @@ def test_a_whole_float_goes_into_an_integer_element_and_a_broken_one_does_not(be
     assert bench.journalled().values(Kind.INT).to_pylist() == [1, 2]
 
 
+def test_a_negative_zero_goes_into_no_integer_element(bench: Bench):
+    bench.submit(SampleBatch.from_columns("T:1", [NOW], [1], kind=Kind.INT))
+    receipt = bench.submit(SampleBatch.from_columns("T:1", [NOW + 1, NOW + 2], [0.0, -0.0]))
+    assert receipt.counts == {"buffered": 1, "rejected": 1}
+    assert [(r.row, "the value would change" in r.reason) for r in receipt.rejections] == [(1, True)]
+    assert bench.journalled().values(Kind.INT).to_pylist() == [1, 0]
+
+
 def test_text_for_a_number_is_rejected_by_type(bench: Bench):
     bench.submit(SampleBatch.from_columns("T:1", [NOW], [1.5]))
     receipt = bench.submit(SampleBatch.from_columns(["T:1", "T2"], [NOW + 1, NOW + 1], ["on", "off"]))
