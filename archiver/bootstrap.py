@@ -330,8 +330,8 @@ class Archive:
 
     def replay_dead_letter(self, letter_id: int, mended: SampleBatch | None = None) -> Future[IntakeReceipt]:
         """Send a dead letter's samples, or mended ones in their place, through the intake again."""
-        letter = self.dead_letters.get(letter_id)
-        future = self.intake.submit(letter.samples if mended is None else mended)
+        kept = self.dead_letters.samples(letter_id)
+        future = self.intake.submit(kept if mended is None else mended)
         future.add_done_callback(lambda done: None if done.exception() else self.dead_letters.mark_replayed(letter_id))
         return future
 

@@ -72,7 +72,7 @@ class LocalFace:
 
     def dead_letter(self, letter_id: int) -> SampleBatch:
         """Return the samples of a dead letter."""
-        return self._archive.dead_letters.get(letter_id).samples
+        return self._archive.dead_letters.samples(letter_id)
 
     def replay_dead_letter(self, letter_id: int, mended: SampleBatch | None) -> dict[str, int]:
         """Send a dead letter, or its mended samples, through the intake."""

@@ -104,12 +104,9 @@ def explain(
         what = "cannot be asked now" if count < 0 else f"holds {count} samples of it in this interval"
         sentences.append(f"Backend {name} {what}.")
     sentences += [_sentence(finding) for finding in _summary(findings)]
-    for letter in dead_letters.list():
-        rows = letter.samples.filter(letter.samples.mask_elements(names) & letter.samples.mask_interval(interval))
-        if rows.num_rows:
-            sentences.append(
-                f"Dead letter {letter.id} of {letter.lane} holds {rows.num_rows} of them: {letter.reason}."
-            )
+    for letter in dead_letters.holding(names, interval):
+        if times := _times(dead_letters.samples(letter.id), names, interval):
+            sentences.append(f"Dead letter {letter.id} of {letter.lane} holds {len(times)} of them: {letter.reason}.")
     if not findings:
         sentences.append("Nothing of it was received with a source time in this interval.")
     return Explanation(element, interval, tuple(sentences), tuple(findings), archived)

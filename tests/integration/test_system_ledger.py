@@ -131,7 +131,7 @@ class Plant:
             stored = sum(part.rows for part in self.archive.lanes[lane].backend.coverage())
             assert totals[lane, "stored"] == stored, totals
             letters = [letter for letter in self.archive.dead_letters.list() if letter.lane == lane]
-            assert totals[lane, "dead-lettered"] == sum(letter.samples.num_rows for letter in letters), totals
+            assert totals[lane, "dead-lettered"] == sum(letter.rows for letter in letters), totals
             names = ("P1", "P2", "D1", "V1")
             versions = self.archive.query(Query(names, everything, backend=lane, versions=True)).table().num_rows
             assert versions == stored + totals[lane, "buffered"], "a query shows what is held, as it would be stored"

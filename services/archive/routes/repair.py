@@ -58,7 +58,7 @@ def get_dead_letter(archive: TheArchive, letter_id: int) -> dict[str, Any]:
 @router.get("/dead-letters/{letter_id}/samples", response_class=Response, responses=FORMATS_DOCS)
 def get_dead_samples(request: Request, archive: TheArchive, letter_id: int) -> Response:
     """Return the samples of a dead letter; as Arrow with a column per kind of value, to be mended and sent back."""
-    samples = archive.dead_letters.get(letter_id).samples
+    samples = archive.dead_letters.samples(letter_id)
     accept = request.headers.get("accept")
     if accept is None or media_type_of(accept) != ARROW:
         return respond_with(samples, accept)

@@ -173,7 +173,7 @@ def test_a_poisonous_sample_is_put_aside_and_its_neighbours_are_stored(bench: Be
     assert bench.stored("S1") == [7.0]
     (letter,) = bench.tools.dead_letters.list()
     assert (letter.lane, letter.group, letter.reason) == ("b", "plain", "cannot hold 66.0")
-    assert letter.samples.values(Kind.FLOAT).to_pylist() == [66.0]
+    assert bench.tools.dead_letters.samples(letter.id).values(Kind.FLOAT).to_pylist() == [66.0]
     assert bench.totals() == {
         "plain/stored": 99,
         "plain/dead-lettered:refused by the backend": 1,
@@ -430,5 +430,5 @@ def test_a_poisonous_sample_that_comes_twice_is_put_aside_once(bench: Bench):
     bench.append("P1", 66.0, at=100)
     bench.append("P1", 66.0, at=100)
     assert bench.start().flush(10)
-    assert [letter.samples.num_rows for letter in bench.tools.dead_letters.list()] == [1]
+    assert [letter.rows for letter in bench.tools.dead_letters.list()] == [1]
     assert bench.totals() == {"plain/dead-lettered:refused by the backend": 1, "plain/duplicate:already stored": 1}
