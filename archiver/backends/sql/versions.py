@@ -7,6 +7,8 @@ of them is kept: the later one is taken to be received a nanosecond after the ea
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -40,10 +42,12 @@ def _ties(batch: SampleBatch) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return the order by identity and receive time, and where a row of that order repeats the one before."""
     names = {name: code for code, name in enumerate(dict.fromkeys(batch.elements))}
     codes = np.array([names[name] for name in batch.elements], np.int32)[batch.codes]
-    keys = (codes, batch.source_time, batch.sequence, batch.receive_time)
+    keys: tuple[NDArray[Any], ...] = (codes, batch.source_time, batch.sequence, batch.receive_time)
     order = sort_order(*keys)
     if order is None:
         order = np.arange(batch.num_rows)
+    else:
+        keys = tuple(key[order] for key in keys)
     tied = np.zeros(batch.num_rows, bool)
-    tied[1:] = np.logical_and.reduce([key[order][1:] == key[order][:-1] for key in keys])
+    tied[1:] = np.logical_and.reduce([key[1:] == key[:-1] for key in keys])
     return order, tied

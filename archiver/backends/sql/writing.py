@@ -15,7 +15,7 @@ from archiver.backends.sql.elements import Elements
 from archiver.backends.sql.segments import Extent, Segments
 from archiver.backends.sql.tables import Tables
 from archiver.model import Interval, SampleBatch
-from archiver.model.batch import Int32s
+from archiver.model.batch import Int32s, sort_order
 from archiver.model.identity import Watermarks, duplicates
 from archiver.ports import BackendContext, Position, Segment, WriteReceipt
 
@@ -104,14 +104,20 @@ class Writer:
         marks = self._marks_of(connection, group)
         late = batch.filter(marks.at_or_below(batch)) if marks.newest else SampleBatch.empty()
         existing = self._existing(group, late, table) if late.num_rows else late
-        known = duplicates(batch, existing)
-        rows = versions.separated(batch.filter(~known).sorted(), existing)
+        ordered = batch.compacted()
+        order = sort_order(ordered.codes, ordered.source_time, ordered.sequence)
+        if order is not None:
+            ordered = ordered.take(order)  # before anything else: what follows passes once over rows that are in order
+        known = duplicates(ordered, existing)
+        rows = versions.separated(ordered.filter(~known).sorted(), existing)
         if rows.num_rows:
             ids = _codes(rows, table)
             self._insert(connection, self._tables.group(group).samples, rows, ids)
             self._refresh_latest(connection, group, rows, ids)
             self._grow(connection, group, rows)
             marks.advance(rows)
+        if order is not None:
+            known[order] = known.copy()
         return known
 
     def _insert(self, connection: Connection, table: Table, rows: SampleBatch, ids: Int32s) -> None:

@@ -20,7 +20,7 @@ from archiver.backends.sql.columns import Columns
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
-ROWS_PER_PART = 32_768  # a few MB: packing stays within the processor's cache
+ROWS_PER_PART = 4_096  # a few hundred kB: what is packed is still in the cache of the processor when it is sent
 
 
 def stream(columns: Columns) -> Iterator[Any]:
