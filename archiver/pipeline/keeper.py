@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from archiver.model import ForebayError, SampleBatch
 from archiver.model.ipc import from_ipc, to_ipc
 from archiver.pipeline.lane import Lane, LaneTools
-from archiver.pipeline.latest import Latest
+from archiver.pipeline.latest import Latest, versions_of_last
 from archiver.pipeline.ledger import INTAKE, decode
 
 _LOG = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Keeper:
         self._snapshot_offset = offset
         while entries := journal.read(offset, 1_000_000):
             for entry in entries:
-                self._latest.update(entry.batch, entry.offset)
+                self._latest.update(versions_of_last(entry.batch), entry.offset)
             offset = entries[-1].offset
         return journal.state().newest
 

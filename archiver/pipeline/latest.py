@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from archiver.model import Kind, SampleBatch
-from archiver.model.batch import Int64s, sort_order
+from archiver.model.batch import Int32s, Mask, sort_order
 from archiver.model.identity import duplicates
 
 _LOG = logging.getLogger(__name__)
@@ -47,9 +49,8 @@ class Latest:
             self._offset = offset
             self._keep(rows)
 
-    def update(self, batch: SampleBatch, offset: int) -> None:
-        """Take the samples of a journal entry into account; late ones change nothing."""
-        last = versions_of_last(batch)
+    def update(self, last: SampleBatch, offset: int) -> None:
+        """Take a journal entry into account, of which `versions_of_last` left these; late ones change nothing."""
         size = sum(last.values(kind).nbytes for kind in _OF_ANY_SIZE.intersection(last.kinds))
         with self._lock:
             self._ahead.add(offset)  # entries may be announced out of order
@@ -102,10 +103,12 @@ class Latest:
 
 
 def last_of_each(batch: SampleBatch) -> SampleBatch:
-    """Return the valid sample with the greatest source time of each element in a batch."""
+    """Return the valid sample with the greatest source time of each element in a batch, ordered by element code."""
     if batch.num_rows < 2:
         return batch
-    order, ends = _ends(batch)
+    order = sort_order(batch.codes, batch.source_time, batch.sequence, batch.receive_time)
+    codes = batch.codes if order is None else batch.codes[order]
+    ends = np.flatnonzero(np.append(codes[1:] != codes[:-1], True))
     return batch.take(ends if order is None else order[ends])
 
 
@@ -113,17 +116,15 @@ def versions_of_last(batch: SampleBatch) -> SampleBatch:
     """Return the sample with the greatest source time and sequence of each element, in all its versions."""
     if batch.num_rows < 2:
         return batch
-    order, ends = _ends(batch)
-    keys = [column if order is None else column[order] for column in (batch.codes, batch.source_time, batch.sequence)]
-    rows = ends
-    if np.all([key[ends - 1] == key[ends] for key in keys], axis=0).any():
-        last = np.repeat(ends, np.diff(ends, prepend=-1))
-        rows = np.flatnonzero(np.all([key == key[last] for key in keys], axis=0))
-    return batch.take(rows if order is None else order[rows])
+    rows = np.flatnonzero(_is_greatest(batch.codes, batch.source_time))
+    if (sequence := batch.sequence[rows]).any():
+        rows = rows[_is_greatest(batch.codes[rows], sequence)]
+    return batch.take(rows)
 
 
-def _ends(batch: SampleBatch) -> tuple[Int64s | None, Int64s]:
-    """Return the order of rows by element and time, and where in it each element ends."""
-    order = sort_order(batch.codes, batch.source_time, batch.sequence, batch.receive_time)
-    codes = batch.codes if order is None else batch.codes[order]
-    return order, np.flatnonzero(np.append(codes[1:] != codes[:-1], True))
+def _is_greatest(codes: Int32s, key: NDArray[Any]) -> Mask:
+    """Where a key is the greatest among those of the same code."""
+    top = np.full(int(codes.max()) + 1, np.iinfo(key.dtype).min, key.dtype)
+    np.maximum.at(top, codes, key)
+    result: Mask = key == top[codes]
+    return result
