@@ -36,7 +36,8 @@ from archiver.pipeline.routing import Router
 from archiver.pipeline.store import Snapshots, Store
 from archiver.pipeline.tail import TailedBackend
 from archiver.ports import Backend, BackendContext, Coverage, Journal
-from archiver.query import Answer, Query, execute, values_at
+from archiver.query import Answer, Query, execute, expand, values_at
+from archiver.query.elements import is_glob
 
 _LOG = logging.getLogger(__name__)
 
@@ -239,16 +240,16 @@ class Archive:
         }
 
     def query(self, query: Query) -> Answer:
-        """Answer a query; aliases stand for the elements they name.
+        """Answer a query; aliases stand for the elements they name, globs for those in the catalogue that match.
 
         Raises
         ------
         NotFoundError
-            It names a backend or an archive group that does not exist.
+            It names a backend or an archive group that does not exist, or a glob matches nothing.
         """
         self._check_groups(query.groups)
-        named = tuple(self._named(name) for name in query.elements)
-        return execute(replace(query, elements=named), self.readers(), self._router.groups, self._healthy)
+        named = replace(query, elements=self._chosen(query.elements))
+        return execute(named, self.readers(), self._router.groups, self._healthy, hint=self._hint)
 
     def values_at(self, elements: Sequence[str], time: int, backend: str | None = None) -> SampleBatch:
         """Return the sample that held at an instant (ns), of each element that has one."""
@@ -256,11 +257,12 @@ class Archive:
         if backend is not None and backend not in readers:
             raise NotFoundError(f"there is no backend {backend!r}; there are {', '.join(readers)}")
         chosen = readers if backend is None else {backend: readers[backend]}
-        return values_at([self._named(name) for name in elements], time, chosen, self._router.groups, self._healthy)
+        return values_at(self._chosen(elements), time, chosen, self._router.groups, self._healthy)
 
     def latest(self, elements: Sequence[str] | None = None) -> SampleBatch:
         """Return the newest sample of each element, from memory."""
-        names = None if elements is None else [name for text in elements for name in self.catalog.names(text)]
+        chosen = None if elements is None else self._chosen(elements)
+        names = None if chosen is None else [name for element in chosen for name in self.catalog.names(element)]
         rows = self._latest.get(names)
         renamed = self.catalog.canonical(rows)
         return rows if renamed is rows else last_of_each(renamed).sorted()
@@ -381,8 +383,13 @@ class Archive:
     def _healthy(self, backend: str) -> bool:
         return self._lane(backend).status().state == "running"
 
-    def _named(self, name: str) -> str:
-        try:
-            return self.catalog.get(name).name
-        except NotFoundError:
-            return name
+    def _chosen(self, patterns: Sequence[str]) -> tuple[str, ...]:
+        """Return the present names of the elements that names, aliases and globs stand for."""
+        found = [(text, self.catalog.find(text)) for text in patterns]
+        names = tuple(text if version is None else version.name for text, version in found)
+        if not any(version is None and is_glob(text) for text, version in found):
+            return names
+        return expand(names, [version.name for version in self.catalog.elements()])
+
+    def _hint(self, name: str) -> str:
+        return self.catalog.hint(name) if self.catalog.find(name) is None else ""

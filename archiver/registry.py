@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from archiver.model import ConfigurationError
+from archiver.model.near import did_you_mean
 
 BACKENDS = "forebay.backends"
 JOURNALS = "forebay.journals"
@@ -31,8 +31,7 @@ def load(group: str, name: str) -> Any:
     points = [point for point in entry_points(group=group) if point.name == name]
     what = group.rpartition(".")[2].removesuffix("s")
     if not points:
-        near = get_close_matches(name.lower(), names(group), 1)
-        fix = f"did you mean {near[0]!r}?" if near else f"installed are: {', '.join(names(group)) or 'none'}"
+        fix = did_you_mean(name, names(group), f"installed are: {', '.join(names(group)) or 'none'}")
         raise ConfigurationError([f"kind = {name!r}: no such {what}; {fix}"])
     if len({point.value for point in points}) > 1:
         owners = ", ".join(_owner(point) for point in points)

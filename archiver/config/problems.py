@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from archiver import registry
 from archiver.config.settings import NAME, BackendSettings, JournalSettings, PluginSettings, SourceSettings
 from archiver.model import ConfigurationError, SmoothingKind
+from archiver.model.near import near
 
 OTHER_WORDS = {
     "deadband": "value",
@@ -147,9 +147,8 @@ def _short(value: Any) -> str:
 def _nearest(name: str, known: list[str], other_words: Mapping[str, str] | None = None) -> str:
     """Return what to write instead of a name that does not exist."""
     words = {word: word for word in known} | dict(other_words or {})
-    near = get_close_matches(name.lower(), words, 1)
-    if near:
-        return f"did you mean {words[near[0]]!r}?"
+    if found := near(name, words, 1):
+        return f"did you mean {words[found[0]]!r}?"
     return f"there are: {', '.join(known)}" if known else "there are none"
 
 

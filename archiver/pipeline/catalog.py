@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archiver.model import ElementVersion, InvalidInputError, Kind, Metadata, NotFoundError, SampleBatch
+from archiver.model.near import did_you_mean
 from archiver.model.time import MIN_TIME, now
 from archiver.pipeline.store import Store
 
@@ -73,18 +74,30 @@ class Catalog:
         with self._lock:
             return [self._current[name] for name in sorted(self._current)]
 
+    def find(self, name: str) -> ElementVersion | None:
+        """Return the current version of an element, found by its name or an alias; None when there is none."""
+        with self._lock:
+            return self._current.get(name) or self._current.get(self._alias.get(name, ""))
+
     def get(self, name: str) -> ElementVersion:
         """Return the current version of an element, found by its name or an alias.
 
         Raises
         ------
         NotFoundError
+            The message gives the nearest name.
         """
-        with self._lock:
-            version = self._current.get(name) or self._current.get(self._alias.get(name, ""))
+        version = self.find(name)
         if version is None:
-            raise NotFoundError(f"there is no element {name!r}")
+            raise NotFoundError(f"there is no element {name!r}{self.hint(name)}")
         return version
+
+    def hint(self, name: str) -> str:
+        """Return what to add to the sentence that there is no such element: the nearest name, nothing if none is."""
+        with self._lock:
+            known = [*self._current, *self._alias]
+        question = did_you_mean(name, known)
+        return f"; {question}" if question else ""
 
     def history(self, name: str) -> list[ElementVersion]:
         """Return all versions of an element, oldest first."""
@@ -96,10 +109,9 @@ class Catalog:
         A name belongs to one element for ever, so each counts for all time: a late sample is stored under the name
         of the day it came, not of the day it is of. A name that nobody described is its own.
         """
-        try:
-            versions = self.history(name)
-        except NotFoundError:
+        if self.find(name) is None:
             return (name,)
+        versions = self.history(name)
         return tuple(dict.fromkeys(version.name for version in reversed(versions)))
 
     # -- changing -------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
-from archiver.model import ForebayError, Interval, NotFoundError, SampleBatch, format_time
+from archiver.model import ForebayError, Interval, SampleBatch, format_time
 from archiver.pipeline.catalog import Catalog
 from archiver.pipeline.dead_letters import DeadLetters
 from archiver.pipeline.lane import Lane
@@ -153,10 +153,9 @@ def _count(element: str, interval: Interval, reader: RenamedReader) -> int:
 
 
 def _known(element: str, catalog: Catalog) -> str:
-    try:
-        version = catalog.get(element)
-    except NotFoundError:
-        return f"{element} is unknown: no sample of it was ever accepted."
+    version = catalog.find(element)
+    if version is None:
+        return f"{element} is unknown: no sample of it was ever accepted{catalog.hint(element) or '.'}"
     return f"{element} is known, of type {version.metadata.kind.name.lower()}."
 
 

@@ -2,7 +2,7 @@
 
 from archiver.ports import Readable
 from archiver.query.answer import Answer
-from archiver.query.elements import expand, near
+from archiver.query.elements import expand
 from archiver.query.execute import execute, values_at
 from archiver.query.plan import Plan, Step, plan
 from archiver.query.request import AGGREGATES, Missing, Part, Query, Range, span_of
@@ -19,7 +19,6 @@ __all__ = [
     "Step",
     "execute",
     "expand",
-    "near",
     "plan",
     "span_of",
     "values_at",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +24,8 @@ from archiver.query.reading import Record, last_values, read_step
 from archiver.query.request import Missing, Query
 from archiver.query.shape import kinds_in
 
+_HINTED = 3
+
 
 @dataclass(frozen=True)
 class _Scope:
@@ -41,6 +43,7 @@ def execute(
     healthy: Healthy | None = None,
     *,
     now: int | None = None,
+    hint: Callable[[str], str] = lambda name: "",
 ) -> Answer:
     """Return the answer to a query. It is read while its batches are consumed.
 
@@ -54,6 +57,8 @@ def execute(
         See `archiver.query.plan.plan`.
     now : int, optional
         Instant beyond which no value is held, ns; the machine's clock when left out.
+    hint : callable
+        Gives what to add to the reason why an element that nobody has is missing, such as the name that was meant.
 
     Raises
     ------
@@ -68,7 +73,7 @@ def execute(
     if cursor is not None:
         query = replace(query, interval=cursor.interval)
     planned = plan(query, readers, groups=groups, healthy=healthy)
-    work = _Execution(planned, readers, clock.now() if now is None else now)
+    work = _Execution(planned, readers, clock.now() if now is None else now, hint)
     return Answer(work.run(cursor), work.record, planned.elements, query.aggregates, work.kinds, _asked(planned))
 
 
@@ -83,20 +88,23 @@ def _asked(planned: Plan) -> dict[str, Any]:
 
 
 class _Execution:
-    def __init__(self, planned: Plan, readers: Readers, now: int) -> None:
+    def __init__(self, planned: Plan, readers: Readers, now: int, hint: Callable[[str], str]) -> None:
         self.record = Record(missing=list(planned.missing))
         self._plan = planned
         self._query = planned.query
         self._readers = readers
         self._now = now
+        self._hint = hint
         self._answered: set[str] = set()
 
-    def kinds(self) -> set[Kind]:
-        """Return the kinds of the last values of all elements, for an answer too long to look at first."""
+    def kinds(self, rows: SampleBatch | Buckets) -> set[Kind]:
+        """Return the kinds of the last values of the elements not complete with some rows of a long answer."""
         query = self._query
         if query.aggregates and not set(query.aggregates) & set(KEEPING_KIND):
             return set()
-        return set(kinds_in(last_values(self._plan.steps, query.interval.end, query, self._readers, Record())))
+        reached = self._place(rows).element
+        steps = _cut(self._plan.steps, [name for name in self._plan.elements if name >= reached], query.interval)
+        return set(kinds_in(last_values(steps, query.interval.end, query, self._readers, Record())))
 
     def run(self, cursor: Cursor | None) -> Generator[SampleBatch | Buckets, None, None]:
         """Yield the rows after the cursor, up to the limit, and complete the record."""
@@ -200,9 +208,10 @@ class _Execution:
             except TransientError:
                 return  # it may be there: the outage is in the record when it was asked to answer
             silent = [name for name in silent if name not in known]
-        if silent:
-            nobody = Missing(self._query.interval, "", "no backend has a sample of it", tuple(silent))
-            record.missing.append(nobody)
+        reasons = {name: self._hint(name) for name in silent[:_HINTED]}
+        for hint in dict.fromkeys(reasons.get(name, "") for name in silent):
+            names = tuple(name for name in silent if reasons.get(name, "") == hint)
+            record.missing.append(Missing(self._query.interval, "", f"no backend has a sample of it{hint}", names))
 
 
 def _cut(steps: Iterable[Step], elements: Sequence[str], interval: Interval) -> list[Step]:

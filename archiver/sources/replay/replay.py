@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from archiver.model import InvalidInputError, Kind, SampleBatch
+from archiver.model.near import did_you_mean
 from archiver.sources.replay.cells import ValueColumn
 from archiver.sources.replay.options import COLUMN, KINDS, PLACEHOLDER, ReplayOptions
 from archiver.sources.replay.parquet import ParquetRows
@@ -65,8 +65,7 @@ class Replay:
         columns = self._rows.columns
         for name in (*options.time, *options.value, *options.name_columns):
             if name not in columns:
-                near = get_close_matches(name, columns, 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(columns)}"
+                hint = did_you_mean(name, columns, f"it has: {', '.join(columns)}")
                 raise InvalidInputError(f"{options.file} has no column {name!r}; {hint}")
         used = {*options.time, *options.name_columns}
         kind = KINDS.get(options.kind)
