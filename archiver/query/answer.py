@@ -33,7 +33,7 @@ class Answer:
     aggregates : sequence of str
         Of buckets; empty when the rows are samples.
     probe : callable
-        Gives kinds that will come up in an answer too long to look at before.
+        Gives kinds that will come up, after some rows, in an answer too long to look at before.
     asked : mapping
         What is known of the answer before it is read, for the metadata of the schema.
     """
@@ -44,7 +44,7 @@ class Answer:
         record: Record,
         elements: Sequence[str],
         aggregates: Sequence[str] = (),
-        probe: Callable[[], set[Kind]] = set,
+        probe: Callable[[Any], set[Kind]] = lambda rows: set(),
         asked: dict[str, Any] | None = None,
     ) -> None:
         self._source = rows

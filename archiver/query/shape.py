@@ -35,14 +35,15 @@ class Rows(Protocol):
 R = TypeVar("R", bound=Rows)
 
 
-def settle(rows: Iterator[R], probe: Callable[[], set[Kind]]) -> tuple[tuple[Kind, ...], Iterator[R]]:
+def settle(rows: Iterator[R], probe: Callable[[R], set[Kind]]) -> tuple[tuple[Kind, ...], Iterator[R]]:
     """Return the kinds of value in a stream, and the stream from its beginning.
 
     Parameters
     ----------
     rows : iterator
     probe : callable
-        Asked when the stream is longer than `SETTLE_ROWS`: the kinds of the last values.
+        Asked when the stream is longer than `SETTLE_ROWS`: the kinds of the last values of the elements that come up
+        in the rows given, the last of those held, or later.
     """
     held: list[R] = []
     kinds: set[Kind] = set()
@@ -52,7 +53,7 @@ def settle(rows: Iterator[R], probe: Callable[[], set[Kind]]) -> tuple[tuple[Kin
         kinds.update(kinds_in(item))
         count += item.num_rows
         if count >= SETTLE_ROWS:
-            kinds |= probe()
+            kinds |= probe(item)
             break
     return tuple(sorted(kinds)), itertools.chain(held, rows)
 

@@ -144,12 +144,9 @@ class Merger:
         self, entries: Sequence[FileEntry], names: list[str], ids: Ints, interval: Interval | None
     ) -> SampleBatch:
         ascending = np.sort(ids)
-        parts = []
-        for entry in entries:
-            rows = entry.pieces.of(ascending, interval)
-            if len(rows):
-                parts.append(self._files.read(entry, rows, interval, names, ids))
-        return distinct(SampleBatch.concat(parts))
+        wanted = [(entry, entry.pieces.of(ascending, interval)) for entry in entries]
+        batch, settled = self._files.read(wanted, interval, names, ids)
+        return batch if settled else distinct(batch)
 
 
 def _spans(entries: Sequence[FileEntry], count: int) -> Iterator[Interval]:

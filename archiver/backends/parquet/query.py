@@ -88,9 +88,8 @@ class Reader:
             low = np.searchsorted(keys, pieces.ids * width + np.searchsorted(times, pieces.first))
             high = np.searchsorted(keys, pieces.ids * width + np.searchsorted(times, pieces.last, "right"))
             rows = rows[high > low]  # pieces that have a late sample within their times
-            if len(rows):
-                batch = self._files.read(entry, rows, span, *_ordered(names, wanted))
-                parts.append(batch.filter(np.isin(batch.source_time, times)))
+            batch, _ = self._files.read([(entry, rows)], span, *_ordered(names, wanted))
+            parts.append(batch.filter(np.isin(batch.source_time, times)))
         return SampleBatch.concat(parts)
 
     # -- a chunk ----------------------------------------------------------------------------------------
@@ -119,18 +118,12 @@ class Reader:
     def _chunk(self, names: list[str], interval: Interval, request: Request) -> SampleBatch:
         ids = self._index.names.number(names)
         ascending = np.sort(ids)
-        parts, unique = [], True
-        for entry in self._index.snapshot.overlapping(interval, request.groups):
-            rows = entry.pieces.of(ascending, interval)
-            if len(rows):
-                parts.append(self._files.read(entry, rows, interval, names, ids))
-                unique = entry.unique
-        batch = SampleBatch.concat(parts)
-        if request.versions:
-            batch = distinct(batch)
+        files = self._index.snapshot.overlapping(interval, request.groups)
+        wanted = [(entry, entry.pieces.of(ascending, interval)) for entry in files]
+        batch, settled = self._files.read(wanted, interval, names, ids)
+        if settled or request.versions:
+            batch = batch if settled else distinct(batch)
             return batch if request.as_of is None else batch.filter(batch.receive_time <= request.as_of)
-        if len(parts) == 1 and unique and request.as_of is None:
-            return batch
         return newest_versions(batch, request.as_of)
 
     def _search(self, names: list[str], time: int, request: Request) -> SampleBatch:
@@ -148,7 +141,7 @@ class Reader:
                 continue
             ids = np.unique(entry.pieces.ids[rows])
             names_ = self._index.names.names(ids)
-            batch = self._files.read(entry, rows, span, *_ordered(names_, ids))
+            batch, _ = self._files.read([(entry, rows)], span, *_ordered(names_, ids), newest=request.as_of is None)
             newest = last_of_each(newest_versions(batch, request.as_of))
             found.append(newest)
             place = np.searchsorted(open_ids, self._index.names.number(newest.elements)[newest.codes])

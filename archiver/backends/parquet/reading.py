@@ -1,4 +1,4 @@
-"""Reads the rows of some elements from one data file: only the row groups and columns that are needed."""
+"""Reads the rows of some elements from data files: only the row groups and columns that are needed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from archiver.backends.parquet.entry import FileEntry, Ints, Pieces, ranges
+from archiver.backends.parquet.entry import FileEntry, Ints, Pieces
+from archiver.backends.parquet.gathering import Runs, compacted
+from archiver.backends.parquet.rowgroups import KeptRowGroups, RowGroup
 from archiver.backends.parquet.schema import from_stored
 from archiver.model import Interval, SampleBatch
 
 _OPTIONAL = ("sequence", "status")
 """Columns that are mostly one value: where a file's statistics say so, they are not read."""
-_MOST_SLICES = 10_000
 _GROUPS_AT_A_TIME = 8
 """Row groups decoded at once: what is decoded and not asked for stays small, and its memory is used again."""
+_ROW_BYTES = 32
+
+Wanted = Sequence[tuple[FileEntry, Ints]]
 
 
 class DataFiles:
@@ -29,52 +33,93 @@ class DataFiles:
     ----------
     root : Path
         The table.
+    kept_bytes : int
+        How much of what was decoded is kept, for reads that ask for less than that.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, kept_bytes: int = 0) -> None:
         self._root = root
         self._footer = lru_cache(4096)(self._load_footer)
+        self._kept = KeptRowGroups(kept_bytes)
 
     def read(
-        self, entry: FileEntry, rows: Ints, interval: Interval | None, names: Sequence[str], ids: Ints
-    ) -> SampleBatch:
-        """Return the samples of some pieces of a file that lie in an interval (all when None), in file order.
+        self, wanted: Wanted, interval: Interval | None, names: Sequence[str], ids: Ints, *, newest: bool = False
+    ) -> tuple[SampleBatch, bool]:
+        """Return the samples of some pieces of files that lie in an interval (all when None).
 
         Parameters
         ----------
-        rows : ndarray of int64
-            Row numbers in ``entry.pieces``.
+        wanted : sequence of (FileEntry, ndarray of int64)
+            Files, and row numbers in the pieces of each.
         names, ids
             The elements that may come up: sorted names, and the id of each.
+        newest : bool
+            Of each piece only the samples of its greatest source time in the interval.
+
+        Returns
+        -------
+        SampleBatch
+            By element; by time too, where pieces of an element do not overlap.
+        bool
+            Whether it is sorted, and no two samples share an identity.
 
         Raises
         ------
         FileNotFoundError
-            Compaction in another process has replaced the file and removed it.
+            Compaction in another process has replaced a file and removed it.
         """
-        pieces = entry.pieces.take(rows).in_file_order()
+        taken = [(entry, entry.pieces.take(rows).in_file_order()) for entry, rows in wanted if len(rows)]
+        if not taken:
+            return SampleBatch.empty(), True
+        numbers = [np.unique(pieces.row_group) for _, pieces in taken]
+        rows = sum(self._rows(entry, some) for (entry, _), some in zip(taken, numbers, strict=True))
+        keep = rows * _ROW_BYTES <= self._kept.limit
+        runs = Runs()
+        for (entry, pieces), some in zip(taken, numbers, strict=True):
+            runs.begin(entry.unique)
+            for start in range(0, len(some), _GROUPS_AT_A_TIME):
+                part = some[start : start + _GROUPS_AT_A_TIME]
+                groups = self._decoded(entry, part.tolist(), keep)
+                positions, found, offsets, counts = _found(groups, part, pieces, interval, newest)
+                if not counts.any():
+                    continue
+                if not keep and 2 * counts.sum() < sum(group.rows for group in groups):
+                    groups, positions, offsets = compacted(groups, positions, offsets, counts)
+                runs.add(groups, positions, found, offsets, counts)
+        if not runs.groups:
+            return SampleBatch.empty(), True
+        table, codes, settled = runs.gathered(ids)
+        return from_stored(table, names, codes.astype(np.int32)), settled
+
+    def _rows(self, entry: FileEntry, groups: Ints) -> int:
+        metadata, _ = self._footer(entry.path)
+        return sum(metadata.row_group(group).num_rows for group in groups.tolist())
+
+    def _decoded(self, entry: FileEntry, numbers: list[int], keep: bool) -> list[RowGroup]:
+        """Return row groups of a file, those that are not kept from the file."""
+        found = {number: self._kept.get(entry.path, number) for number in numbers}
+        lacking = [number for number, group in found.items() if group is None]
+        for number, group in zip(lacking, self._decode(entry, lacking) if lacking else [], strict=True):
+            found[number] = group
+            if keep:
+                self._kept.put(entry.path, number, group)
+        return [group for group in found.values() if group is not None]
+
+    def _decode(self, entry: FileEntry, numbers: list[int]) -> list[RowGroup]:
         metadata, constants = self._footer(entry.path)
-        groups = np.unique(pieces.row_group)
-        same = {name: found[0] for name, found in constants.items() if _all_equal([found[g] for g in groups.tolist()])}
+        values = {name: found[numbers[0]] for name, found in constants.items()}
+        same = {n: v for n, v in values.items() if v is not None and all(constants[n][g] == v for g in numbers)}
         columns = [name for name in ("source_time", "sequence", "receive_time", "status") if name not in same]
         columns += [kind.column for kind in entry.kinds]
-        tables: list[pa.Table] = []
-        counts: list[Ints] = []
         with pa.memory_map(str(self._root / entry.path)) as source:
-            file = pq.ParquetFile(source, metadata=metadata)
-            for start in range(0, len(groups), _GROUPS_AT_A_TIME):
-                some = groups[start : start + _GROUPS_AT_A_TIME]
-                part = pieces.take(np.flatnonzero((pieces.row_group >= some[0]) & (pieces.row_group <= some[-1])))
-                table = file.read_row_groups(some.tolist(), columns=columns)
-                chosen, count = _chosen(table, metadata, some, part, interval)
-                tables.append(chosen)
-                counts.append(count)
-        joined = pa.concat_tables(tables)
-        for name, value in same.items():
-            joined = joined.append_column(name, _constant(name, value, joined.num_rows))
-        rank = np.argsort(ids)
-        codes = rank[np.searchsorted(ids, pieces.ids, sorter=rank)]
-        return from_stored(joined, names, np.repeat(codes, np.concatenate(counts)).astype(np.int32))
+            table = pq.ParquetFile(source, metadata=metadata).read_row_groups(numbers, columns=columns)
+        groups, start = [], 0
+        for number in numbers:
+            rows = metadata.row_group(number).num_rows
+            part = table.slice(start, rows)
+            groups.append(RowGroup(rows, {name: _one(part.column(name)) for name in columns}, same))
+            start += rows
+        return groups
 
     def _load_footer(self, path: str) -> tuple[pq.FileMetaData, dict[str, list[Any]]]:
         """Return the footer, and for the columns that may be constant their value per row group (None: it varies)."""
@@ -96,58 +141,36 @@ def _constant_in(column: pq.ColumnChunkMetaData) -> int | None:
     return int(statistics.min)
 
 
-def _all_equal(values: list[Any]) -> bool:
-    return values[0] is not None and all(value == values[0] for value in values)
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array; without a copy, as pyarrow reads a chunk per row group."""
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
 
 
-def _constant(name: str, value: int, count: int) -> pa.Array:
-    return pa.array(np.full(count, value, np.int32 if name == "sequence" else np.int64))
+def _found(
+    groups: list[RowGroup], numbers: Ints, pieces: Pieces, interval: Interval | None, newest: bool
+) -> tuple[Ints, Pieces, Ints, Ints]:
+    """Return the pieces of a file that lie in some row groups: which one, the piece, offset and number of its rows."""
+    low, high = np.searchsorted(pieces.row_group, numbers[[0, -1]] + [0, 1])
+    pieces = pieces.take(np.arange(low, high))
+    position = np.searchsorted(numbers, pieces.row_group)
+    if interval is None:
+        return position, pieces, pieces.offset, pieces.count
+    return position, pieces, *_narrowed(groups, position, pieces, interval, newest)
 
 
-def _chosen(
-    table: pa.Table, metadata: pq.FileMetaData, groups: Ints, pieces: Pieces, interval: Interval | None
-) -> tuple[pa.Table, Ints]:
-    """Return the rows of the pieces in the interval, from a table of whole row groups, and their number per piece."""
-    sizes = np.array([metadata.row_group(group).num_rows for group in groups.tolist()], np.int64)
-    bases = np.cumsum(sizes) - sizes
-    position = np.searchsorted(groups, pieces.row_group)
-    offsets, counts = pieces.offset, pieces.count
-    if interval is not None:
-        times = _by_group(table.column("source_time"), bases)
-        offsets, counts = _narrowed(times, position, pieces, interval)
-    return _gather(table, bases[position] + offsets, counts), counts
-
-
-def _by_group(column: pa.ChunkedArray, bases: Ints) -> list[Ints]:
-    """Return a column as an array per row group; without a copy, as pyarrow reads a chunk per row group."""
-    if column.num_chunks == len(bases):
-        return [chunk.to_numpy() for chunk in column.chunks]
-    return np.split(column.to_numpy(), bases[1:])
-
-
-def _narrowed(times: list[Ints], position: Ints, pieces: Pieces, interval: Interval) -> tuple[Ints, Ints]:
+def _narrowed(
+    groups: list[RowGroup], position: Ints, pieces: Pieces, interval: Interval, newest: bool
+) -> tuple[Ints, Ints]:
     """Return offset and number of rows of each piece within the interval; times ascend in a piece."""
     offsets, counts = pieces.offset.copy(), pieces.count.copy()
     edges = np.array([interval.start, interval.end])
-    for index in np.flatnonzero((pieces.first < interval.start) | (pieces.last >= interval.end)).tolist():
+    times = [group.times for group in groups]
+    cut = (pieces.first < interval.start) | (pieces.last >= interval.end)
+    for index in np.flatnonzero(cut | newest).tolist():
         start = offsets[index]
-        low, high = np.searchsorted(times[position[index]][start : start + counts[index]], edges)
+        of_piece = times[position[index]][start : start + counts[index]]
+        low, high = np.searchsorted(of_piece, edges)
+        if newest and low < high:
+            low = np.searchsorted(of_piece[:high], of_piece[high - 1])
         offsets[index], counts[index] = start + low, high - low
     return offsets, counts
-
-
-def _gather(table: pa.Table, starts: Ints, counts: Ints) -> pa.Table:
-    """Return some runs of rows, one after the other."""
-    kept = counts > 0
-    starts, ends = starts[kept], (starts + counts)[kept]
-    if not len(starts):
-        return table.slice(0, 0)
-    breaks = np.flatnonzero(starts[1:] != ends[:-1]) + 1  # runs that touch are one
-    first, last = starts[np.append(0, breaks)], ends[np.append(breaks - 1, -1)]
-    if len(first) > _MOST_SLICES:
-        return table.take(pa.array(ranges(first, last - first)))
-    spans = list(zip(first.tolist(), (last - first).tolist(), strict=True))
-    columns = [[chunk for span in spans for chunk in column.slice(*span).chunks] for column in table.columns]
-    return pa.table(
-        [pa.concat_arrays(chunks) if len(chunks) > 1 else chunks[0] for chunks in columns], table.column_names
-    )

@@ -21,6 +21,9 @@ from archiver.backends.parquet.writing import WrittenFile
 from archiver.model.time import MAX_TIME
 from archiver.ports import Position
 
+KEPT_BYTES = 2**26
+"""How much of what readers had decoded is kept for the next one."""
+
 
 class Table:
     """What is known of a table from one `open` to the next: the numbers of one never meet the names of another.
@@ -40,8 +43,8 @@ class Table:
         self.names = Names()
         self.index = Index(self.names)
         self.log = DeltaLog(root)
-        self.reader = Reader(self.index, files := DataFiles(root), self.follow)
-        self.merger = Merger(root, self.names, files)
+        self.reader = Reader(self.index, DataFiles(root, KEPT_BYTES), self.follow)
+        self.merger = Merger(root, self.names, DataFiles(root))
         self._committing, self._lock = committing, lock
 
     def open(self) -> None:
