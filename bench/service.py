@@ -6,13 +6,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
+from http.client import HTTPConnection, HTTPResponse, RemoteDisconnected
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 LAKE = '[[backends]]\nname = "lake"\nkind = "parquet"\n'
 CONNECTIONS = 3
 _STOP_S = 120.0
+T = TypeVar("T")
 
 
 class Service:
@@ -90,7 +92,18 @@ class Client:
     def send(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> bytes:
-        """Return the body of the answer.
+        """Return the body of the answer; for what it raises see `receive`."""
+        return self.receive(HTTPResponse.read, method, path, body, headers)
+
+    def receive(
+        self,
+        decode: Callable[[HTTPResponse], T],
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> T:
+        """Return what is made of the body of the answer while it comes.
 
         Raises
         ------
@@ -100,23 +113,30 @@ class Client:
             The connection broke.
         """
         try:
-            answer, content = self._exchange(method, path, body, headers)
+            return self._exchange(decode, method, path, body, headers)
         except RemoteDisconnected:
             if method != "GET":
                 raise
-            answer, content = self._exchange(method, path, body, headers)  # it had closed an idle connection
-        if not 200 <= answer.status < 300:
-            raise RuntimeError(f"{method} {path[:200]}: {answer.status} {content[:500].decode(errors='replace')}")
-        return content
+            return self._exchange(decode, method, path, body, headers)  # it had closed an idle connection
 
     def _exchange(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None
-    ) -> tuple[HTTPResponse, bytes]:
+        self,
+        decode: Callable[[HTTPResponse], T],
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+    ) -> T:
         try:
             self._connection.request(method, path, body, dict(headers or {}))
             answer = self._connection.getresponse()
-            return answer, answer.read()
-        except (OSError, HTTPException):
+            if not 200 <= answer.status < 300:
+                content = answer.read()[:500].decode(errors="replace")
+                raise RuntimeError(f"{method} {path[:200]}: {answer.status} {content}")
+            result = decode(answer)
+            answer.read()  # what comes after the end of what was decoded; then the connection is free again
+            return result
+        except Exception:
             self._connection.close()  # it opens again by itself
             raise
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -96,12 +97,15 @@ class ForebayServed:
             self._service = None
 
     def _table(self, path: str, asked: list[tuple[str, str]]) -> pa.Table:
-        content = self._client.send("GET", f"{path}?{urlencode(asked)}", headers=_ARROW)
-        return pa.ipc.open_stream(content).read_all()
+        return self._client.receive(_decoded, "GET", f"{path}?{urlencode(asked)}", headers=_ARROW)
 
     def _json(self, path: str) -> dict[str, list[dict[str, Any]]]:
         answer: dict[str, list[dict[str, Any]]] = json.loads(self._client.send("GET", path))
         return answer
+
+
+def _decoded(answer: HTTPResponse) -> pa.Table:
+    return pa.ipc.open_stream(answer).read_all()
 
 
 def _bounds(interval: Interval) -> list[tuple[str, str]]:
