@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import logging
 import signal
 import socket
@@ -25,6 +26,8 @@ _BACKENDS_S = 10.0
 _DRAIN_S = 30
 _BACKLOG = 2048
 _SWITCH_S = 0.0005
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # as in glibc's malloc.h
+_KEPT_BYTES, _REUSED_BYTES = 64 * 2**20, 16 * 2**20
 
 
 def serve(read: Callable[[], Settings]) -> None:
@@ -46,6 +49,7 @@ def serve(read: Callable[[], Settings]) -> None:
     """
     settings = read()
     sys.setswitchinterval(_SWITCH_S)  # a thread back from the disk waits a tenth as long for one that computes
+    _keep_freed_memory()
     line_protocol.warm_up()  # in the background: it takes seconds that the first bodies would else be slow
     with Archive(settings) as archive, listen(settings.server) as listener:
         archive.wait_ready(_BACKENDS_S)
@@ -71,6 +75,17 @@ def listen(settings: ServerSettings) -> Iterator[socket.socket]:
             address = f"server.host = {settings.host!r}, server.port = {settings.port}"
             raise ConfigurationError([f"{address}: {exc.strerror}; choose another with --port or --host"]) from exc
         yield listener
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library use again what bodies and answers were in; else each is given back and faulted in anew.
+
+    It does so with blocks of up to `_REUSED_BYTES`, and keeps `_KEPT_BYTES` at the end of a heap.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # glibc
+        mallopt(_M_MMAP_THRESHOLD, _REUSED_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 class _Server(uvicorn.Server):
