@@ -24,14 +24,14 @@ JSON writes 20.0 as 20."""
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """A list per column, all of one length, with whatever the client sent in them."""
+    """A list per column, all of one length, with whatever the client sent in them; the last three may be empty."""
 
     element: list[Any]
     source_time: list[Any]
     value: list[Any]
-    status: list[Any]
-    kind: list[Any]
-    sequence: list[Any]
+    status: Sequence[Any] = ()
+    kind: Sequence[Any] = ()
+    sequence: Sequence[Any] = ()
 
 
 def assemble(columns: Columns, indices: Sequence[int] | None = None, refused: Sequence[Refusal] = ()) -> Decoded:
@@ -46,10 +46,11 @@ def assemble(columns: Columns, indices: Sequence[int] | None = None, refused: Se
     """
     bad: dict[int, str] = {}
     count = len(columns.element)
-    element = _each(columns.element, str, "", _element, bad)
+    named = set(map(type, columns.element)) == {str}
+    element = columns.element if named else _each(columns.element, "", _element, bad)
     times = _times(columns.source_time, bad)
-    status = _each(columns.status, int, 0, _status, bad) if any(columns.status) else 0
-    sequence = _each(columns.sequence, int, 0, _sequence, bad) if any(columns.sequence) else 0
+    status = _each(columns.status, 0, _status, bad) if any(columns.status) else 0
+    sequence = _each(columns.sequence, 0, _sequence, bad) if any(columns.sequence) else 0
     values = _values(columns, bad)
     if isinstance(status, list):
         status = pa.array(status, pa.uint64())
@@ -63,10 +64,8 @@ def assemble(columns: Columns, indices: Sequence[int] | None = None, refused: Se
     return Decoded(batch.filter(good), tuple(sorted(all_refused, key=lambda r: r.index)), rows[good])
 
 
-def _each(column: list[Any], type_: type, blank: Any, check: Callable[[Any], Any], bad: dict[int, str]) -> list[Any]:
-    """Return a column whose entries all have a type and pass a check; bad rows are noted and left blank."""
-    if set(map(type, column)) == {type_} and type_ is str:
-        return column
+def _each(column: Sequence[Any], blank: Any, check: Callable[[Any], Any], bad: dict[int, str]) -> list[Any]:
+    """Return a column whose entries all pass a check; bad rows are noted and left blank."""
     result = []
     for row, entry in enumerate(column):
         try:
@@ -104,7 +103,7 @@ def _times(column: list[Any], bad: dict[int, str]) -> Int64s:
             return _numpy(pa.array(column, pa.utf8()).cast(pa.timestamp("ns", "UTC")).cast(pa.int64()))
     except (pa.ArrowInvalid, OverflowError):
         pass  # some row is to blame: find it, below
-    return np.array(_each(column, int, 0, _time, bad), np.int64)
+    return np.array(_each(column, 0, _time, bad), np.int64)
 
 
 def _time(entry: Any) -> int:
@@ -137,8 +136,9 @@ def _values(columns: Columns, bad: dict[int, str]) -> dict[Kind, pa.Array]:
 def _values_each(columns: Columns, bad: dict[int, str]) -> dict[Kind, pa.Array]:
     """Return arrays by kind, looking at every value."""
     count = len(columns.value)
+    kinds = columns.kind or [None] * count
     lists: dict[Kind, list[Any]] = {}
-    for row, (value, name) in enumerate(zip(columns.value, columns.kind, strict=True)):
+    for row, (value, name) in enumerate(zip(columns.value, kinds, strict=True)):
         try:
             kind = kind_for(value, name)
             if value is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +23,14 @@ class Row(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     sequence: Any = 0
 
 
+class _PlainRow(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """What most rows are: half as many columns to take apart."""
+
+    element: str
+    source_time: Any
+    value: Any
+
+
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
     """An object at the top: ``{"samples": [rows]}``, or a column under each name."""
 
@@ -41,6 +49,8 @@ class _RawDocument(msgspec.Struct):
 
 _ROW = msgspec.json.Decoder(Row)
 _ROWS = msgspec.json.Decoder(list[Row])
+_PLAIN_ROW = msgspec.json.Decoder(_PlainRow)
+_PLAIN_ROWS = msgspec.json.Decoder(list[_PlainRow])
 _RAW_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
 _DOCUMENT = msgspec.json.Decoder(_Document)
 _RAW_DOCUMENT = msgspec.json.Decoder(_RawDocument)
@@ -60,7 +70,7 @@ def decode_json(body: bytes) -> Decoded:
     """
     try:
         if body[:64].lstrip()[:1] == b"[":
-            return _from_rows(_ROWS.decode(body))
+            return _from_either(body, _PLAIN_ROWS.decode, _ROWS.decode)
         document = _DOCUMENT.decode(body)
     except msgspec.ValidationError:
         return _row_by_row(_raw_rows(body))
@@ -74,9 +84,20 @@ def decode_json(body: bytes) -> Decoded:
 def decode_ndjson(body: bytes) -> Decoded:
     """Return the samples of one row per line; empty lines are skipped, and have no index."""
     try:
-        return _from_rows(_ROW.decode_lines(body))
+        return _from_either(body, _PLAIN_ROW.decode_lines, _ROW.decode_lines)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _row_by_row([line for line in body.split(b"\n") if line.strip()])
+
+
+def _from_either(
+    body: bytes, plain: Callable[[bytes], list[_PlainRow]], whole: Callable[[bytes], list[Row]]
+) -> Decoded:
+    try:
+        rows = plain(body)
+    except msgspec.ValidationError:
+        return _from_rows(whole(body))
+    names = [row.element for row in rows]
+    return assemble(Columns(names, [row.source_time for row in rows], [row.value for row in rows]))
 
 
 def _raw_rows(body: bytes) -> Sequence[msgspec.Raw]:

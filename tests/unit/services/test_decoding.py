@@ -40,6 +40,25 @@ def test_rows_and_columns_and_lines_say_the_same():
     assert rows_of(decode(b"\n".join(json.dumps(r).encode() for r in rows) + b"\n", NDJSON)) == expected
 
 
+def test_what_only_some_rows_say_counts_for_them():
+    rows = [
+        row(),
+        row(source_time=8, status=5),
+        row(source_time=9, kind="int", value=3),
+        row(source_time=9, sequence=1),
+    ]
+    lines = b"\n".join(json.dumps(r).encode() for r in rows)
+    for decoded in (from_json(rows), decode(lines, NDJSON)):
+        assert decoded.refused == ()
+        assert rows_of(decoded) == [
+            ("T1", 7, 0, Kind.FLOAT, 1.5),
+            ("T1", 8, 5, Kind.FLOAT, 1.5),
+            ("T1", 9, 0, Kind.INT, 3),
+            ("T1", 9, 0, Kind.FLOAT, 1.5),
+        ]
+        assert decoded.batch.sequence.tolist() == [0, 0, 0, 1]
+
+
 @pytest.mark.parametrize(
     ("value", "kind", "expected"),
     [
