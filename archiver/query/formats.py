@@ -35,6 +35,7 @@ MEDIA_TYPES = {
 }
 _PIECE_ROWS = 65_536
 _PIECE_BYTES = 16 * 2**20
+_ARROW_PIECE_BYTES = 2**20
 _ROW_GROUP = 131_072
 
 
@@ -100,8 +101,9 @@ def arrow(answer: Answer) -> Iterator[bytes]:
     sink = _Sink()
     with pa.ipc.new_stream(pa.PythonFile(sink, "w"), answer.schema) as writer:
         for batch in answer.record_batches():
-            writer.write_batch(batch)
-            yield from sink.taken()
+            for piece in _arrow_pieces(batch):
+                writer.write_batch(piece)
+                yield from sink.taken()
         nothing = pa.RecordBatch.from_arrays(
             [pa.array([], field.type) for field in answer.schema], schema=answer.schema
         )
@@ -174,6 +176,14 @@ def _pieces(answer: Answer) -> Iterator[SampleBatch | Buckets]:
             size = max(1, min(size, rows.num_rows * _PIECE_BYTES // max(1, rows.to_arrow().nbytes)))
         for offset in range(0, rows.num_rows, size):
             yield rows.slice(offset, min(size, rows.num_rows - offset))
+
+
+def _arrow_pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Yield slices small enough that what they are copied to on their way stays in the cache, and is used again."""
+    size = sum(column.nbytes for column in batch.columns[1:])  # the first is the element, and names are sent once
+    rows = max(1, batch.num_rows * _ARROW_PIECE_BYTES // max(1, size))
+    for offset in range(0, batch.num_rows, rows):
+        yield batch.slice(offset, rows)
 
 
 def _objects(rows: SampleBatch | Buckets, answer: Answer, before: str, after: str) -> pa.Array:

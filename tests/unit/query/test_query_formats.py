@@ -148,6 +148,20 @@ def _footer(lake):
     return pq.ParquetFile(io.BytesIO(body(execute(QUERY, lake), "parquet"))).metadata.metadata
 
 
+def test_long_arrow_comes_in_pieces_that_name_the_elements_once():
+    count = 200_000
+    codes = np.repeat(np.arange(1000, dtype=np.int32), count // 1000)
+    names = [f"a long name of an element {number:05}" for number in range(1000)]
+    batch = SampleBatch.from_columns("", np.arange(count), np.arange(count) / 8).with_elements(codes, names)
+    pieces = list(formats.write(Answer.of(batch), "arrow"))
+    assert max(len(piece) for piece in pieces) < 2 * 2**20
+    found = pa.ipc.open_stream(b"".join(pieces)).read_all()
+    assert found["element"].to_pylist() == batch.column("element").to_pylist()
+    assert found["source_time"].to_pylist() == batch.source_time.tolist()
+    assert found["value"].to_pylist() == batch.values(Kind.FLOAT).to_pylist()
+    assert b"".join(pieces).count(names[-1].encode()) == 1
+
+
 @pytest.mark.parametrize("aggregates", [(), ("mean", "count")])
 def test_other_readers_understand_arrow_and_parquet(lake, aggregates):
     query = Query(("a", "b"), Interval(0, 10), aggregates=aggregates, bucket_ns=5 if aggregates else 0)
