@@ -43,8 +43,9 @@ class Samples:
 
     def __post_init__(self) -> None:
         batch = self.batch
-        usable = ~(is_bad(batch.status) | is_gap(batch.status))
-        self.good = usable & (batch.kind_codes != Kind.NONE)
+        self.good = batch.kind_codes != Kind.NONE
+        if batch.status.any():
+            self.good &= ~(is_bad(batch.status) | is_gap(batch.status))
         self.numeric = np.zeros(batch.num_rows, bool)
         self.number = np.zeros(batch.num_rows)
         for kind in batch.kinds:

@@ -20,7 +20,7 @@ class Runs:
     """Runs of rows found in data files, in file order: a piece of the index each, or a part of it."""
 
     groups: list[RowGroup] = field(default_factory=list)
-    _columns: list[tuple[Ints, ...]] = field(default_factory=list)
+    _found: list[tuple[Ints, ...]] = field(default_factory=list)
     _unique: bool = True
     _files: int = 0
 
@@ -34,26 +34,26 @@ class Runs:
         file = np.full(len(offsets), self._files)
         columns = (pieces.ids, pieces.first, pieces.last, file, position + len(self.groups), offsets, counts)
         kept = counts > 0
-        self._columns.append(columns if kept.all() else tuple(column[kept] for column in columns))
+        self._found.append(columns if kept.all() else tuple(column[kept] for column in columns))
         self.groups += groups
 
-    def gathered(self, ids: Ints) -> tuple[pa.Table, Ints, bool]:
-        """Return the rows, their elements, and whether this is their order and each identity is there once.
+    def gathered(self, ids: Ints) -> tuple[dict[str, pa.Array], Ints, bool]:
+        """Return the columns, the element of each row, and whether this is their order and each identity is there once.
 
         Rows are in order of the place of their element in `ids`, and of time where runs do not overlap.
         """
-        id_, first, last, file, group, offsets, counts = map(np.concatenate, zip(*self._columns, strict=True))
+        id_, first, last, file, group, offsets, counts = map(np.concatenate, zip(*self._found, strict=True))
         sorter = np.argsort(ids)
         code = sorter[np.searchsorted(ids, id_, sorter=sorter)]
         order = np.lexsort((first, code))  # stable: runs of a file that share an instant stay as they lie
         code, first, last, file = code[order], first[order], last[order], file[order]
         apart = (code[1:] != code[:-1]) | (first[1:] > last[:-1])
         apart |= (first[1:] == last[:-1]) & (file[1:] == file[:-1])
-        table = self.table(group[order], offsets[order], counts[order])
-        return table, np.repeat(code, counts[order]), self._unique and bool(apart.all())
+        columns = self.columns(group[order], offsets[order], counts[order])
+        return columns, np.repeat(code, counts[order]), self._unique and bool(apart.all())
 
-    def table(self, group: Ints, offsets: Ints, counts: Ints) -> pa.Table:
-        """Return runs one after the other: index in `groups`, offset in there, and number of rows of each."""
+    def columns(self, group: Ints, offsets: Ints, counts: Ints) -> dict[str, pa.Array]:
+        """Return the columns of some runs: index in `groups`, offset in there, and number of rows of each."""
         group, offsets, counts = _joined(group, offsets, counts)
         if len(group) > _MOST_SLICES:
             sizes = np.array([g.rows for g in self.groups])
@@ -64,7 +64,7 @@ class Runs:
             spans = list(zip(group.tolist(), offsets.tolist(), counts.tolist(), strict=True))
             columns = {name: _concat(arrays, spans) for name, arrays in self._arrays().items()}
         total = int(counts.sum())
-        return pa.table(columns | {name: constant(name, value, total) for name, value in self._constants().items()})
+        return columns | {name: constant(name, value, total) for name, value in self._constants().items()}
 
     def _arrays(self) -> dict[str, list[pa.Array]]:
         """Return by column name its array in each row group, for columns that are not constant in all of them."""
@@ -85,9 +85,8 @@ def compacted(
     """Return one row group that has the runs only, and position and offsets of the runs in it."""
     part = Runs(list(groups))
     kept = counts > 0
-    table = part.table(position[kept], offsets[kept], counts[kept])
-    columns = {name: table.column(name).combine_chunks() for name in table.column_names}
-    return [RowGroup(table.num_rows, columns, {})], np.zeros_like(position), np.cumsum(counts) - counts
+    columns = part.columns(position[kept], offsets[kept], counts[kept])
+    return [RowGroup(int(counts.sum()), columns, {})], np.zeros_like(position), np.cumsum(counts) - counts
 
 
 def _joined(group: Ints, offsets: Ints, counts: Ints) -> tuple[Ints, Ints, Ints]:

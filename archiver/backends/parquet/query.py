@@ -96,14 +96,18 @@ class Reader:
 
     def _chunks(self, names: list[str], interval: Interval, groups: Groups) -> Iterator[tuple[list[str], Interval]]:
         """Yield elements and intervals, in order, that hold about `CHUNK_ROWS` samples each."""
-        totals = np.zeros(len(names), np.int64)
         snapshot = self._index.snapshot
         ids = self._index.names.number(names)
         rank = np.argsort(ids)
-        for entry in snapshot.overlapping(interval, groups):
-            pieces = entry.pieces.take(entry.pieces.of(ids[rank], interval))
-            place = rank[np.searchsorted(ids, pieces.ids, sorter=rank)]
-            np.add.at(totals, place, pieces.about(interval))
+        files = snapshot.overlapping(interval, groups)
+        pieces = [entry.pieces.take(entry.pieces.of(ids[rank], interval)) for entry in files]
+        if sum(int(some.count.sum()) for some in pieces) <= CHUNK_ROWS:
+            yield names, interval
+            return
+        totals = np.zeros(len(names), np.int64)
+        for some in pieces:
+            place = rank[np.searchsorted(ids, some.ids, sorter=rank)]
+            np.add.at(totals, place, some.about(interval))
         first = 0
         while first < len(names):
             count = max(1, int(np.searchsorted(np.cumsum(totals[first:]), CHUNK_ROWS, "right")))

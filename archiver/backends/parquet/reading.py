@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,16 @@ _OPTIONAL = ("sequence", "status")
 _GROUPS_AT_A_TIME = 8
 """Row groups decoded at once: what is decoded and not asked for stays small, and its memory is used again."""
 _ROW_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Footer:
+    """A footer, the rows of each row group, and the value of columns that are constant in it (None: they vary)."""
+
+    metadata: pq.FileMetaData
+    sizes: Ints
+    constants: dict[str, list[int | None]]
+
 
 Wanted = Sequence[tuple[FileEntry, Ints]]
 
@@ -72,8 +82,8 @@ class DataFiles:
         if not taken:
             return SampleBatch.empty(), True
         numbers = [np.unique(pieces.row_group) for _, pieces in taken]
-        rows = sum(self._rows(entry, some) for (entry, _), some in zip(taken, numbers, strict=True))
-        keep = rows * _ROW_BYTES <= self._kept.limit
+        sizes = [self._footer(entry.path).sizes[some].sum() for (entry, _), some in zip(taken, numbers, strict=True)]
+        keep = bool(sum(sizes) * _ROW_BYTES <= self._kept.limit)
         runs = Runs()
         for (entry, pieces), some in zip(taken, numbers, strict=True):
             runs.begin(entry.unique)
@@ -88,12 +98,8 @@ class DataFiles:
                 runs.add(groups, positions, found, offsets, counts)
         if not runs.groups:
             return SampleBatch.empty(), True
-        table, codes, settled = runs.gathered(ids)
-        return from_stored(table, names, codes.astype(np.int32)), settled
-
-    def _rows(self, entry: FileEntry, groups: Ints) -> int:
-        metadata, _ = self._footer(entry.path)
-        return sum(metadata.row_group(group).num_rows for group in groups.tolist())
+        columns, codes, settled = runs.gathered(ids)
+        return from_stored(columns, names, codes.astype(np.int32)), settled
 
     def _decoded(self, entry: FileEntry, numbers: list[int], keep: bool) -> list[RowGroup]:
         """Return row groups of a file, those that are not kept from the file."""
@@ -106,32 +112,27 @@ class DataFiles:
         return [group for group in found.values() if group is not None]
 
     def _decode(self, entry: FileEntry, numbers: list[int]) -> list[RowGroup]:
-        metadata, constants = self._footer(entry.path)
-        values = {name: found[numbers[0]] for name, found in constants.items()}
-        same = {n: v for n, v in values.items() if v is not None and all(constants[n][g] == v for g in numbers)}
+        footer = self._footer(entry.path)
+        values = {name: found[numbers[0]] for name, found in footer.constants.items()}
+        same = {n: v for n, v in values.items() if v is not None and all(footer.constants[n][g] == v for g in numbers)}
         columns = [name for name in ("source_time", "sequence", "receive_time", "status") if name not in same]
         columns += [kind.column for kind in entry.kinds]
         with pa.memory_map(str(self._root / entry.path)) as source:
-            table = pq.ParquetFile(source, metadata=metadata).read_row_groups(numbers, columns=columns)
+            table = pq.ParquetFile(source, metadata=footer.metadata).read_row_groups(numbers, columns=columns)
         groups, start = [], 0
         for number in numbers:
-            rows = metadata.row_group(number).num_rows
+            rows = int(footer.sizes[number])
             part = table.slice(start, rows)
             groups.append(RowGroup(rows, {name: _one(part.column(name)) for name in columns}, same))
             start += rows
         return groups
 
-    def _load_footer(self, path: str) -> tuple[pq.FileMetaData, dict[str, list[Any]]]:
-        """Return the footer, and for the columns that may be constant their value per row group (None: it varies)."""
+    def _load_footer(self, path: str) -> _Footer:
         metadata = pq.read_metadata(self._root / path)
-        columns = metadata.schema.names
-        constants = {
-            name: [
-                _constant_in(metadata.row_group(g).column(columns.index(name))) for g in range(metadata.num_row_groups)
-            ]
-            for name in _OPTIONAL
-        }
-        return metadata, constants
+        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        places = {name: metadata.schema.names.index(name) for name in _OPTIONAL}
+        constants = {name: [_constant_in(group.column(place)) for group in groups] for name, place in places.items()}
+        return _Footer(metadata, np.array([group.num_rows for group in groups]), constants)
 
 
 def _constant_in(column: pq.ColumnChunkMetaData) -> int | None:

@@ -6,7 +6,7 @@ values become ``decimal(20, 0)``, which holds all of them exactly and reads as t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -55,31 +55,26 @@ def to_stored(batch: SampleBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 
 
-def kinds_in(columns: Sequence[str]) -> list[Kind]:
+def kinds_in(columns: Iterable[str]) -> list[Kind]:
     """Return the kinds whose value columns are among these, in the order of `Kind`."""
-    return [kind for kind in VALUE_KINDS if kind.column in columns]
+    return sorted(_KINDS[name] for name in columns if name in _KINDS)
 
 
-def from_stored(table: pa.Table, names: Sequence[str], codes: NDArray[np.int32]) -> SampleBatch:
+def from_stored(columns: Mapping[str, pa.Array], names: Sequence[str], codes: NDArray[np.int32]) -> SampleBatch:
     """Return a batch from columns of a file and the elements, which the row-group index knows.
 
     Parameters
     ----------
-    table : pyarrow.Table
-        All base columns but `element`, and value columns; one chunk each or several.
+    columns : mapping of str to pyarrow.Array
+        All base columns but `element`, and value columns.
     names, codes
         Element names, and the index into them per row.
     """
-    columns = {name: _one(table.column(name)) for name in table.column_names}
     element = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(names, pa.utf8()))
     arrays = [element, columns["source_time"], columns["sequence"], columns["receive_time"]]
     arrays.append(columns["status"].view(pa.uint64()))
-    kinds = [k for k in kinds_in(table.column_names) if columns[k.column].null_count < table.num_rows]
+    kinds = [kind for kind in kinds_in(columns) if columns[kind.column].null_count < len(codes)]
     for kind in kinds:
         array = columns[kind.column]
         arrays.append(array.cast(kind.arrow_type) if kind.item is Kind.UINT or array.type != kind.arrow_type else array)
     return SampleBatch(pa.RecordBatch.from_arrays(arrays, schema=schema_of(kinds)))
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)

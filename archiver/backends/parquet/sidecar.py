@@ -62,10 +62,11 @@ def rebuild(root: Path, path: str, cell: Cell, level: Level, names: Names) -> Wr
     builder = PieceBuilder()
     with pq.ParquetFile(root / path) as file:
         for group in range(file.num_row_groups):
-            table = file.read_row_group(group).combine_chunks()
+            table = file.read_row_group(group)
             element = table.column("element").combine_chunks().dictionary_encode()
             codes = element.indices.to_numpy(zero_copy_only=False)
-            builder.add(from_stored(table.drop_columns(["element"]), element.dictionary.to_pylist(), codes), names)
+            columns = {name: table.column(name).combine_chunks() for name in table.column_names}
+            builder.add(from_stored(columns, element.dictionary.to_pylist(), codes), names)
         kinds = tuple(kinds_in(file.schema_arrow.names))
         rows = file.metadata.num_rows
     size = (root / path).stat().st_size
