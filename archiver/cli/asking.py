@@ -14,6 +14,7 @@ import typer
 from archiver import config
 from archiver.cli.face import connect
 from archiver.cli.options import Config, Data, From, To, table
+from archiver.cli.outcome import Rows, outcome_of, remarks
 from archiver.model import Interval, InvalidInputError, parse_duration, parse_interval, parse_time
 from archiver.model.time import now
 from archiver.query import Query, Range, span_of
@@ -43,7 +44,7 @@ def check(path: Annotated[Path, typer.Argument(metavar="CONFIG")]) -> None:
 
 
 def query(
-    element: Annotated[list[str], typer.Argument(metavar="ELEMENT...", help="Names or aliases.")],
+    element: Annotated[list[str], typer.Argument(metavar="ELEMENT...", help="Names, aliases or globs.")],
     start: Annotated[str, typer.Option("--from", metavar="T", help="Start: ISO-8601 with a zone, or now-1h.")] = "",
     end: Annotated[str, typer.Option("--to", metavar="T", help="End, not included.")] = "now",
     at: Annotated[str, typer.Option(metavar="T", help="The value that held at this instant, instead.")] = "",
@@ -85,9 +86,12 @@ def query(
             as_of=parse_time(as_of) if as_of else None,
             versions=versions,
         )
-        written = _write(face.query(question, format_), output)
+        rows = Rows(face.query(question, format_), format_)
+        written = _write(rows, output)
         if format_ is Format.CSV and written == 1:
             typer.echo(f"no samples; `forebay explain {element[0]} --from … --to …` says what became of them", err=True)
+        for line in remarks(rows.outcome or outcome_of(output, format_)):
+            typer.echo(line, err=True)
 
 
 def explain(

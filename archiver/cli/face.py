@@ -19,7 +19,7 @@ class Face(Protocol):
         """Send samples through the intake; return counts by column of the ledger."""
 
     def query(self, query: Query, format_name: str) -> Iterator[bytes]:
-        """Answer a query in a format: csv, json, ndjson, arrow or parquet."""
+        """Answer a query in a format: csv, json, ndjson, arrow or parquet; csv and ndjson end with the outcome."""
 
     def values_at(self, elements: Sequence[str], time: int, backend: str | None, format_name: str) -> Iterator[bytes]:
         """Return the samples that held at an instant."""

@@ -35,7 +35,7 @@ class LocalFace:
     def query(self, query: Query, format_name: str) -> Iterator[bytes]:
         """Answer a query."""
         self._archive.wait_ready()
-        return write(self._archive.query(query), format_name)
+        return write(self._archive.query(query), format_name, outcome=True)
 
     def values_at(self, elements: Sequence[str], time: int, backend: str | None, format_name: str) -> Iterator[bytes]:
         """Return the samples that held at an instant."""

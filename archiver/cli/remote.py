@@ -76,6 +76,7 @@ class RemoteFace:
             "cursor": query.cursor,
             "as_of": format_time(query.as_of) if query.as_of is not None else None,
             "versions": "true" if query.versions else None,
+            "outcome": "true",
         }
         parameters += [(name, value) for name, value in single.items() if value is not None]
         return self._stream("/v1/samples", parameters, format_name)

@@ -2,7 +2,8 @@
 
 In CSV, JSON and NDJSON a row is ``element, source_time, value, status``, or ``element, source_time`` (the bucket's
 start) and the aggregates. Times are ISO-8601 UTC with nine digits; how values look says `archiver.query.text`. JSON is
-``{"samples": [...], "parts": [...], "missing": [...], "cursor": ...}``; CSV and NDJSON are rows only.
+``{"samples": [...], "parts": [...], "missing": [...], "cursor": ...}``. CSV and NDJSON are rows only; where the outcome
+is asked for, ``{"parts": [...], "missing": [...], "cursor": ...}`` is a last line, in CSV after ``# ``.
 
 Arrow and Parquet have the columns of `Answer.schema`, times as int64 ns. What was asked is in the metadata of the
 schema (``forebay.query``). The outcome (parts, missing, cursor) is known after the rows: in Parquet it is in the file's
@@ -33,14 +34,20 @@ MEDIA_TYPES = {
     "arrow": "application/vnd.apache.arrow.stream",
     "parquet": "application/vnd.apache.parquet",
 }
+_OUTCOME_LINES = {"csv": "# ", "ndjson": ""}
 _PIECE_ROWS = 65_536
 _PIECE_BYTES = 16 * 2**20
 _ARROW_PIECE_BYTES = 2**20
 _ROW_GROUP = 131_072
 
 
-def write(answer: Answer, format_name: str) -> Iterator[bytes]:
+def write(answer: Answer, format_name: str, *, outcome: bool = False) -> Iterator[bytes]:
     """Return an answer in a format of `MEDIA_TYPES`, piece by piece; it is closed with the iterator.
+
+    Parameters
+    ----------
+    outcome : bool
+        Whether the outcome follows the rows of CSV and NDJSON; the other formats have it in any case.
 
     Raises
     ------
@@ -56,12 +63,15 @@ def write(answer: Answer, format_name: str) -> Iterator[bytes]:
     }
     if format_name not in writers:
         raise InvalidInputError(f"no such format: {format_name!r}; there are {', '.join(writers)}")
-    return _closing(answer, writers[format_name])
+    last = _OUTCOME_LINES.get(format_name) if outcome else None
+    return _closing(answer, writers[format_name], last)
 
 
-def _closing(answer: Answer, writer: Callable[[Answer], Iterator[bytes]]) -> Iterator[bytes]:
+def _closing(answer: Answer, writer: Callable[[Answer], Iterator[bytes]], last: str | None) -> Iterator[bytes]:
     with contextlib.closing(answer):
         yield from writer(answer)
+        if last is not None:
+            yield f"{last}{json.dumps(answer.outcome(), ensure_ascii=False)}\n".encode()
 
 
 def csv(answer: Answer) -> Iterator[bytes]:

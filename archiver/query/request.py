@@ -67,7 +67,7 @@ class Query:
     Parameters
     ----------
     elements : tuple of str
-        Names; a glob is expanded before (`archiver.query.expand`).
+        Names; `Archive.query` expands globs before (`archiver.query.expand`).
     interval : Interval
         Half open.
     ranges : tuple of Range

@@ -49,7 +49,7 @@ FORMATS_DOCS: dict[int | str, dict[str, Any]] = {
 """What OpenAPI says of a response that `respond` makes."""
 
 
-def respond(answer: Answer, accept: str | None, limit: int | None = None) -> Response:
+def respond(answer: Answer, accept: str | None, limit: int | None = None, *, outcome: bool = False) -> Response:
     """Return an answer as a response that streams it.
 
     A page (an answer with a limit) is made before the response begins, so that headers can carry what comes with
@@ -61,6 +61,8 @@ def respond(answer: Answer, accept: str | None, limit: int | None = None) -> Res
         The ``Accept`` header.
     limit : int, optional
         Of the query.
+    outcome : bool
+        Whether CSV and NDJSON end with a line that says it.
 
     Raises
     ------
@@ -69,7 +71,7 @@ def respond(answer: Answer, accept: str | None, limit: int | None = None) -> Res
         Nothing could be read. When reading fails later, the response ends before its end, and the client sees that.
     """
     media_type = choose(accept, _OFFERED)
-    chunks = write(answer, _NAMES[media_type])
+    chunks = write(answer, _NAMES[media_type], outcome=outcome)
     if limit is not None and limit <= _PAGE_ROWS:
         content = b"".join(chunks)
         return Response(content, headers=_outcome(answer), media_type=media_type)

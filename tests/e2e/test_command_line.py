@@ -183,6 +183,50 @@ def test_pages_join_to_the_whole(data: Path, forebay):
     assert list(chain.from_iterable(pages)) == [0.25, *map(float, range(1, 60))]
 
 
+@pytest.mark.parametrize("format_name", ["csv", "ndjson", "arrow", "parquet"])
+def test_what_comes_with_the_rows_is_on_the_error_stream(data: Path, forebay, tmp_path: Path, format_name: str):
+    whole = ["query", "P:ramp", *DAY, "--data", data, "--format", format_name, "-o", tmp_path / "out"]
+    assert forebay(*whole).errors == ""
+    done = forebay(*whole, "--limit", "25")
+    (line,) = done.errors.splitlines()
+    assert line.startswith("there is more: --cursor ")
+    rest = forebay(*whole, "--limit", "25", "--cursor", line.split()[-1])
+    assert rest.errors.startswith("there is more: --cursor ")
+    assert rest.errors != done.errors
+    lacking = forebay(
+        *whole[:-4],
+        "--format",
+        format_name,
+        "-o",
+        tmp_path / "out",
+        "--range",
+        "lake=2026-01-01T00:00:30Z/2026-01-01T12:00:00Z",
+    )
+    assert lacking.errors.splitlines() == [
+        "missing: all elements, 2026-01-01T00:00:00.000000000Z to 2026-01-01T00:00:30.000000000Z: "
+        "no range of the query names a backend for it",
+        "missing: all elements, 2026-01-01T12:00:00.000000000Z to 2026-01-02T00:00:00.000000000Z: "
+        "no range of the query names a backend for it",
+    ]
+
+
+def test_rows_to_the_output_are_rows_only(data: Path, forebay):
+    done = forebay("query", "P:int", "P:intt", *DAY, "--data", data)
+    assert done.text.splitlines()[1:] == [f"P:int,2026-01-01T00:00:00.000000007Z,{2**63 - 1},{2**63 + 1}"]
+    (line,) = done.errors.splitlines()
+    assert line.startswith("missing: P:intt, ")
+    assert line.endswith("no backend has a sample of it; did you mean 'P:int'?")
+    objects = forebay("query", "P:int", *DAY, "--data", data, "--format", "ndjson").text.splitlines()
+    assert [json.loads(line)["element"] for line in objects] == ["P:int"]
+
+
+def test_globs_stand_for_elements(data: Path, forebay):
+    rows = forebay("query", "P:[bi]*", "P:uint", *DAY, "--data", data).text.splitlines()[1:]
+    assert [row.partition(",")[0] for row in rows] == ["P:binary", "P:bool", "P:int", "P:uint"]
+    at = forebay("query", "P:u*", "--at", "2026-01-02T00:00:00Z", "--data", data).text.splitlines()[1:]
+    assert [row.partition(",")[0] for row in at] == ["P:uint"]
+
+
 STATES: dict[str, str] = {}
 
 
@@ -210,6 +254,7 @@ def test_the_state_is_the_same_with_and_without_a_running_archive(data: Path, fo
 def test_what_the_state_is(data: Path, forebay):
     assert "P:ramp is known, of type float." in forebay("explain", "P:ramp", *DAY, "--data", data).text
     assert "1 sample at" in forebay("explain", "OTHER", *DAY, "--data", data).text
+    assert "ever accepted; did you mean 'P:ramp'?" in forebay("explain", "p:rramp", *DAY, "--data", data).text
     ledger = [line.split() for line in forebay("ledger", "--data", data).text.splitlines()]
     assert ["lake", "all", "stored", "69"] in ledger
     assert ["intake", "rejected", "no", "archive", "group", "takes", "it", "1"] in ledger
@@ -257,6 +302,8 @@ MISTAKES = {
     "unknown command": (["quary"], "No such command 'quary'"),
     "unknown option": (["query", "P:ramp", "--form", "now-1h"], "No such option: --form"),
     "no element": (["query"], "Missing argument 'ELEMENT"),
+    "no match": (["query", "P:rump*", *DAY], "no element matches 'P:rump*'; did you mean 'P:ramp'?"),
+    "no match at": (["query", "P:rump*", "--at", "now"], "did you mean 'P:ramp'?"),
     "no start": (["query", "P:ramp"], "--from is missing"),
     "bad time": (["query", "P:ramp", "--from", "yesterday"], "'yesterday' is not a time: write ISO-8601"),
     "missing zone": (["query", "P:ramp", "--from", "2026-01-01T00:00:00"], "has no time zone: add Z"),

@@ -301,6 +301,42 @@ def test_a_misspelt_key_and_an_unknown_element_are_refused(service):
     answer = service.request("PUT", "/v1/elements/metadata", params={"element": "a"}, json={"kind": "double"})
     assert "no such kind" in answer.json()["detail"]
     assert service.get("/v1/elements/metadata", element="nobody").status_code == 404
+    service.post("/v1/samples", rows(1, "BAR:T1"))
+    for path in ("metadata", "history"):
+        answer = service.get(f"/v1/elements/{path}", element="BAR:T11").json()
+        assert answer["detail"] == "there is no element 'BAR:T11'; did you mean 'BAR:T1'?"
+
+
+def test_globs_and_names_that_are_not_there(service, monkeypatch):
+    for name in ("BAR:T1", "BAR:T2", "FOO:T1"):
+        service.post("/v1/samples", rows(1, name))
+    for path, times in (("", {"start": "1970-01-01T00:00:00Z"}), ("/at", {"time": "now"}), ("/latest", {})):
+        found = service.get(f"/v1/samples{path}", element=["BAR:*", "FOO:T1"], **times).json()["samples"]
+        assert [sample["element"] for sample in found] == ["BAR:T1", "BAR:T2", "FOO:T1"], path
+        answer = service.get(f"/v1/samples{path}", element="BAZ:T*", **times)
+        assert (answer.status_code, answer.json()["type"]) == (404, "urn:forebay:problem:not-found")
+        assert answer.json()["detail"].startswith("no element matches 'BAZ:T*'; did you mean 'BAR:T")
+    (missing,) = service.get("/v1/samples", element="BAR:T3", start="1970-01-01T00:00:00Z").json()["missing"]
+    assert missing["reason"].startswith("no backend has a sample of it; did you mean 'BAR:T")
+    monkeypatch.setattr("archiver.query.elements.MOST", 2)
+    answer = service.get("/v1/samples", element="*", start="1970-01-01T00:00:00Z")
+    assert answer.status_code == 400
+    assert "are 3 elements" in answer.json()["detail"]
+
+
+def test_rows_alone_are_followed_by_the_outcome_where_it_is_asked_for(service):
+    service.post("/v1/samples", rows())
+    question = {"element": ["T1", "T2"], "start": "1970-01-01T00:00:00Z", "end": "2000000000000000000"}
+    whole = service.get("/v1/samples", **question).json()
+    for accept, mark in (("text/csv", "# "), (NDJSON, "")):
+        plain = service.get("/v1/samples", accept=accept, **question).text
+        asked = service.get("/v1/samples", accept=accept, outcome="true", **question).text
+        assert asked.startswith(plain)
+        (line,) = asked[len(plain) :].splitlines()
+        assert line.startswith(mark)
+        outcome = json.loads(line.removeprefix(mark))
+        assert outcome["missing"] == whole["missing"] != []
+        assert (outcome["cursor"], set(outcome)) == (None, {"parts", "missing", "cursor"})
 
 
 # -- state and repair ---------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ from services.archive.parameters import End, Start, aggregates_of, duration_of, 
 
 router = APIRouter(tags=["samples"])
 
-Elements = Annotated[list[str], Parameter(description="name or alias; repeat it for more", examples=[["BAR:T1"]])]
-SomeElements = Annotated[list[str] | None, Parameter(description="name or alias; all elements when left out")]
+Elements = Annotated[list[str], Parameter(description="name, alias or glob; repeat it for more", examples=[["BAR:T1"]])]
+SomeElements = Annotated[list[str] | None, Parameter(description="name, alias or glob; all elements when left out")]
 
 
 @router.get("/v1/samples", response_class=Response, responses=FORMATS_DOCS)
@@ -42,6 +42,9 @@ def get_samples(
     cursor: Annotated[str | None, Parameter(description="continue an answer that had a limit")] = None,
     as_of: Annotated[str, Parameter(description="only what was known at this time")] = "",
     versions: Annotated[bool, Parameter(description="all versions of corrected samples")] = False,
+    outcome: Annotated[
+        bool, Parameter(description="CSV and NDJSON end with a line that says parts, missing and cursor")
+    ] = False,
 ) -> Response:
     """Return the samples of elements in an interval, or aggregates of them, by element and time.
 
@@ -65,7 +68,7 @@ def get_samples(
         as_of=time_of("as_of", as_of) if as_of else None,
         versions=versions,
     )
-    return respond(archive.query(query), request.headers.get("accept"), limit)
+    return respond(archive.query(query), request.headers.get("accept"), limit, outcome=outcome)
 
 
 @router.get("/v1/samples/latest", response_class=Response, responses=FORMATS_DOCS)
