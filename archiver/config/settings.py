@@ -17,6 +17,7 @@ from archiver.model import (
     InvalidInputError,
     Smoothing,
     SmoothingKind,
+    format_duration,
     parse_duration,
 )
 from archiver.model.smoothing import ALL_BITS
@@ -68,7 +69,7 @@ def _pattern(value: str) -> str:
 Duration = Annotated[
     int,
     BeforeValidator(_duration, json_schema_input_type=str),
-    PlainSerializer(lambda duration: f"{duration}ns", return_type=str, when_used="json"),
+    PlainSerializer(format_duration, return_type=str, when_used="json"),
     Field(json_schema_extra={"examples": ["10s", "1h30m", "5y"]}),
 ]
 """A duration in the file (``"10s"``), nanoseconds in the program."""

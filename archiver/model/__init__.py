@@ -16,7 +16,7 @@ from archiver.model.group import ArchiveGroup
 from archiver.model.kind import Kind
 from archiver.model.smoothing import Smoothing, SmoothingKind
 from archiver.model.status import Status
-from archiver.model.time import Interval, format_time, parse_duration, parse_interval, parse_time
+from archiver.model.time import Interval, format_duration, format_time, parse_duration, parse_interval, parse_time
 
 __all__ = [
     "ArchiveGroup",
@@ -36,6 +36,7 @@ __all__ = [
     "Status",
     "TransientError",
     "UnsupportedError",
+    "format_duration",
     "format_time",
     "parse_duration",
     "parse_interval",

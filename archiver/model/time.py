@@ -70,6 +70,25 @@ def parse_duration(text: str) -> int:
     return total
 
 
+def format_duration(duration: int) -> str:
+    """Return a duration of zero or more nanoseconds as `parse_duration` reads it, in the largest units, exactly.
+
+    Examples
+    --------
+    >>> format_duration(90 * 60 * NANOSECONDS), format_duration(DAY_NS), format_duration(1_500_000), format_duration(0)
+    ('1h30m', '1d', '1ms500us', '0s')
+    """
+    years, rest = divmod(duration, _UNITS_NS["y"])
+    if years and not rest:
+        return f"{years}y"
+    text = ""
+    rest = duration
+    for unit in ("d", "h", "m", "s", "ms", "us", "ns"):
+        number, rest = divmod(rest, _UNITS_NS[unit])
+        text += f"{number}{unit}" if number else ""
+    return text or "0s"
+
+
 def parse_time(text: str, *, at: int | None = None) -> int:
     """Return an instant in ns from ISO-8601 with a zone, ``now``, ``now-1h`` or integer nanoseconds.
 

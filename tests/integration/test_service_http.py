@@ -354,7 +354,8 @@ def test_backends_ledger_groups_and_explain(service):
     assert totals(service) == {("lake", "stored"): 3, ("warm", "stored"): 3}
     assert totals(service, element="T1") == totals(service)
     assert totals(service, element="T2") == {}
-    assert [group["name"] for group in service.get("/v1/groups").json()["groups"]] == ["all"]
+    (group,) = service.get("/v1/groups").json()["groups"]
+    assert (group["name"], group["segment"], group["smoothing"]["heartbeat"]) == ("all", "1d", "0s")
     explained = service.get("/v1/explain", element="T1", start="1000000000000000000", end="now").json()
     assert explained["archived"] == {"lake": 3, "warm": 3}
     assert explained["sentences"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.model import Interval, InvalidInputError, format_time, parse_duration, parse_time
+from archiver.model import Interval, InvalidInputError, format_duration, format_time, parse_duration, parse_time
 from archiver.model.time import DAY_NS, MAX_TIME, MIN_TIME, NANOSECONDS
 
 instants = st.integers(MIN_TIME, MAX_TIME)
@@ -108,3 +108,13 @@ def test_an_interval_does_not_run_backwards() -> None:
         Interval(1, 0)
     assert 0 not in Interval(0, 0)
     assert Interval(0, 5).intersect(Interval(5, 9)) is None
+
+
+@given(st.integers(0, MAX_TIME))
+def test_a_duration_reads_back_as_it_was_written(duration: int) -> None:
+    assert parse_duration(format_duration(duration)) == duration
+
+
+@pytest.mark.parametrize("text", ["0s", "1ns", "200ms", "10s", "1h30m", "7d", "366d", "5y", "1s500ms"])
+def test_a_duration_is_written_as_a_person_would(text: str) -> None:
+    assert format_duration(parse_duration(text)) == text
