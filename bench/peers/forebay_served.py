@@ -105,7 +105,24 @@ class ForebayServed:
 
 
 def _decoded(answer: HTTPResponse) -> pa.Table:
-    return pa.ipc.open_stream(answer).read_all()
+    return pa.ipc.open_stream(_Body(answer)).read_all()
+
+
+class _Body:
+    """A body as a file that pyarrow reads into memory of its own, where an answer in process lies, too."""
+
+    closed = False
+
+    def __init__(self, answer: HTTPResponse) -> None:
+        self._answer = answer
+
+    def read(self, size: int) -> bytes:
+        return self._answer.read(size)
+
+    def read_buffer(self, size: int) -> pa.Buffer:
+        buffer = pa.allocate_buffer(size, resizable=True)
+        buffer.resize(self._answer.readinto(memoryview(buffer)))
+        return buffer
 
 
 def _bounds(interval: Interval) -> list[tuple[str, str]]:
