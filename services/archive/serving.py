@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import gc
 import logging
 import signal
 import socket
@@ -134,6 +135,7 @@ async def _serve(archive: Archive, listener: socket.socket, read: Callable[[], S
     reloads: set[asyncio.Task[None]] = set()
     loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(loop.create_task(_reload(archive, sources, read))))
     await sources.use(archive.settings.sources)
+    gc.freeze()  # what is there by now stays: no collection has to walk over it again
     try:
         await server.serve([listener])
     finally:
