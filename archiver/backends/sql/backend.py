@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlalchemy import Connection, Engine, func, insert, inspect, select, union
+from sqlalchemy import Connection, Engine, Select, Table, bindparam, func, insert, inspect, select, union
 
 from archiver.backends.sql import dialects, reading
 from archiver.backends.sql.elements import Elements
@@ -16,6 +16,7 @@ from archiver.backends.sql.options import SqlOptions
 from archiver.backends.sql.tables import SCHEMA_VERSION, GroupTables, Tables
 from archiver.backends.sql.writing import Writer
 from archiver.model import ConfigurationError, Interval, PermanentError, SampleBatch, TransientError
+from archiver.model.time import MAX_TIME, MIN_TIME
 from archiver.ports import (
     BackendContext,
     BackendLimits,
@@ -52,6 +53,7 @@ class SqlBackend:
         self._options = options
         self._dialect = dialects.load(options.url, context.directory, context.read_only)
         self._tables = Tables(options.prefix)
+        self._held = _held(self._tables.segment)
         self._writing = threading.Lock()
         self._is_open = False
         self._forget()
@@ -135,7 +137,7 @@ class SqlBackend:
         as_of: int | None = None,
     ) -> SampleBatch:
         """Return the last valid sample per element before `time` (ns): see `archiver.ports.Backend.last_before`."""
-        tables, ids = self._look_up(elements, groups, None, time)
+        tables, ids = self._look_up(elements, groups, MIN_TIME, time)
         if not tables or not ids:
             return SampleBatch.empty()
         with self._translated("last_before"):
@@ -257,22 +259,25 @@ class SqlBackend:
             connection.execute(insert(archive).values(id=1, schema_version=SCHEMA_VERSION, generation=0))
         connection.commit()
 
-    def _groups(self, connection: Connection, start: int | None = None, end: int | None = None) -> list[str]:
-        """Return the groups that have samples, or some between `start` and `end`."""
+    def _groups(self, connection: Connection, first: int = MIN_TIME, last: int = MAX_TIME) -> list[str]:
+        """Return the groups that have samples, or some from `first` to `last`, both included."""
         if not self._is_made(connection):
             return []
-        table = self._tables.segment
-        statement = select(table.c.archive_group).where(table.c.row_count > 0).distinct()
-        if start is not None:
-            statement = statement.where(table.c.last_time >= start)
-        if end is not None:
-            statement = statement.where(table.c.first_time < end)
-        return sorted(connection.execute(statement).scalars())
+        return sorted(connection.execute(self._held, {"first": first, "last": last}).scalars())
 
     def _look_up(
-        self, elements: Sequence[str], groups: Sequence[str] | None, start: int | None, end: int
+        self, elements: Sequence[str], groups: Sequence[str] | None, start: int, end: int
     ) -> tuple[list[GroupTables], dict[str, int]]:
         with self._connection("read") as connection:
             held = self._groups(connection, start, end)
             tables = [self._tables.group(group) for group in held if groups is None or group in groups]
             return tables, self._elements.find(connection, elements) if tables else {}
+
+
+def _held(segment: Table) -> Select[Any]:
+    """Return the statement for the groups that have samples from `first` to `last`; every read begins with it."""
+    return (
+        select(segment.c.archive_group)
+        .where(segment.c.last_time >= bindparam("first"), segment.c.first_time <= bindparam("last"))
+        .distinct()
+    )

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from archiver.backends.sql import lists
 from archiver.model import Kind, PermanentError, SampleBatch
-from archiver.model.batch import Int32s
+from archiver.model.batch import Int32s, schema_of
 
 Columns = dict[str, pa.Array]
 """Arrow arrays of equal length without nulls; at most one is not of numbers, and that is the last."""
@@ -99,23 +97,18 @@ def decode(stored: pa.RecordBatch, names: Mapping[int, str]) -> SampleBatch:
         else:
             spread = pa.array(np.cumsum(ours) - 1, mask=~ours)
             values[Kind(code)] = _value(Kind(code), stored.filter(pa.array(ours))).take(spread)
-    return SampleBatch.from_columns(
+    base = [
         pa.DictionaryArray.from_arrays(encoded.indices, elements),
         stored.column("source_time"),
-        values,
-        status=_numpy(stored.column("status")).view(np.uint64),
-        receive_time=stored.column("receive_time"),
-        sequence=stored.column("sequence"),
-    )
+        stored.column("sequence"),
+        stored.column("receive_time"),
+        stored.column("status").view(pa.uint64()),
+    ]
+    return SampleBatch(pa.RecordBatch.from_arrays([*base, *values.values()], schema=schema_of(values)))
 
 
 def _filter(array: pa.Array, rows: pa.Array | None) -> pa.Array:
     return array if rows is None else array.filter(rows)
-
-
-def _numpy(array: pa.Array) -> NDArray[Any]:
-    result: NDArray[Any] = array.to_numpy(zero_copy_only=False)
-    return result
 
 
 def _forms(kind: Kind, values: pa.Array, exact: Exactness) -> Iterator[tuple[pa.Array | None, Columns]]:
@@ -125,7 +118,7 @@ def _forms(kind: Kind, values: pa.Array, exact: Exactness) -> Iterator[tuple[pa.
         counts, data = lists.pack(kind, values)
         yield None, {"int_value": counts, "bytes_value": data}
     elif kind is Kind.FLOAT:
-        bits = pa.array(_numpy(values).view(np.int64))
+        bits = values.view(pa.int64())
         odd = None if exact.every_float else pc.or_(pc.is_nan(values), pc.equal(bits, np.iinfo(np.int64).min))
         yield from _split(odd, {"float_value": values}, {"int_value": bits})
     elif kind is Kind.TEXT:
@@ -162,7 +155,7 @@ def _value(kind: Kind, stored: pa.RecordBatch) -> pa.Array:
         floats, bits = stored.column("float_value"), stored.column("int_value")
         if not floats.null_count:
             return floats
-        return pc.coalesce(floats, pa.array(_numpy(bits.fill_null(0)).view(np.float64)))
+        return pc.coalesce(floats, bits.view(pa.float64()))
     if kind is Kind.TEXT:
         texts = stored.column("text_value")
         return pc.coalesce(texts, stored.column("bytes_value").cast(pa.utf8())) if texts.null_count else texts
@@ -170,7 +163,7 @@ def _value(kind: Kind, stored: pa.RecordBatch) -> pa.Array:
         return stored.column("bytes_value")
     numbers = stored.column("int_value")
     if kind.is_list:
-        return lists.unpack(kind, _numpy(numbers), stored.column("bytes_value"))
+        return lists.unpack(kind, numbers.to_numpy(), stored.column("bytes_value"))
     if kind is Kind.UINT:
         return numbers.view(pa.uint64())
     return numbers.cast(kind.arrow_type)
