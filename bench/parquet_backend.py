@@ -1,21 +1,16 @@
-"""Measures the Parquet backend: bytes a sample, write rate against raw pyarrow, and queries against DuckDB.
-
-Run: ``python -m bench.parquet_backend [elements] [samples]`` from the repository root; prints a table.
-"""
+"""The Parquet lake: bytes a sample, the queries beside DuckDB on the same files and beside the best peers, commits."""
 
 from __future__ import annotations
 
 import os
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -23,107 +18,114 @@ from archiver.backends.parquet import ParquetBackend
 from archiver.backends.parquet.options import ParquetOptions
 from archiver.backends.parquet.schema import to_stored
 from archiver.model import Interval, SampleBatch
-from archiver.model.time import MAX_TIME, MIN_TIME
 from archiver.ports import BackendContext, Position
-from bench.data import SECOND, START, deadband_data, element_names, in_batches, peers_data
+from bench.data import SECOND, START, deadband_data, in_batches, peers_data
+from bench.peers.forebay_embedded import ForebayEmbedded
+from bench.peers.measure import QUERIES, queries
+from bench.peers.port import Load
+from bench.registry import Row, bench
 
-HOUR = 3600 * SECOND
+ELEMENTS, SAMPLES = 1000, 10_000
+COMMITS = 1000
 WRITE_ROWS = 1_000_000
+HOUR = 3600 * SECOND
+BYTES = 6.0
+BEST_PEERS = (
+    ("chdb", 2.9),
+    ("VictoriaMetrics", 1.7),
+    ("VictoriaMetrics", 0.8),
+    ("QuestDB", 1.8),
+    ("DuckDB", 39.0),
+)
+"""Who answered each of `bench.peers.measure.QUERIES` fastest, in ms: measured on two cores, side by side."""
 
 
-def line(title: str, value: float, text: str) -> None:
-    print(f"{title:40} {value:8.2f} {text}", flush=True)
-
-
-def medians_ms(*works: Callable[[], Any], rounds: int = 9) -> list[float]:
-    """Return the median time of each, ms; taken in turns, so that a busy machine is as busy for all."""
-    times: list[list[float]] = [[] for _ in works]
-    for _ in range(rounds):
-        for work, taken in zip(works, times, strict=True):
-            start = time.perf_counter()
-            work()
-            taken.append((time.perf_counter() - start) * 1e3)
-    return [statistics.median(taken) for taken in times]
-
-
-def opened(directory: Path) -> ParquetBackend:
-    backend = ParquetBackend(BackendContext("lake", directory), ParquetOptions(keep_removed="0s"))
-    backend.open()
-    return backend
-
-
-def raw_write(batches: list[SampleBatch], directory: Path) -> float:
-    """Return seconds for sorting, writing and syncing the same rows with pyarrow alone."""
-    start = time.perf_counter()
-    for number, batch in enumerate(batches):
-        path = directory / f"raw{number}.parquet"
-        pq.write_table(
-            pa.Table.from_batches([to_stored(batch.sorted())]), path, compression="zstd", compression_level=1
-        )
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    return time.perf_counter() - start
-
-
-def backend_write(batches: list[SampleBatch], backend: ParquetBackend) -> float:
-    start = time.perf_counter()
-    for number, batch in enumerate(batches):
-        backend.write({"all": batch}, Position("bench", number))
-    return time.perf_counter() - start
-
-
-def column_bytes(backend: ParquetBackend) -> dict[str, float]:
-    """Return bytes a sample by column, over all files."""
-    totals: dict[str, float] = {}
-    rows = 0
-    for entry in backend._table.index.snapshot.entries:
-        metadata = pq.read_metadata(backend.root / entry.path)
-        rows += metadata.num_rows
-        for group in range(metadata.num_row_groups):
-            for index in range(metadata.num_columns):
-                column = metadata.row_group(group).column(index)
-                name = column.path_in_schema.split(".")[0]
-                totals[name] = totals.get(name, 0) + column.total_compressed_size
-    return {name: total / rows for name, total in totals.items()}
-
-
-def report_size(title: str, backend: ParquetBackend) -> None:
-    columns = column_bytes(backend)
-    core = columns["source_time"] + columns.get("float", 0) + columns["status"]
-    split = ", ".join(f"{name} {size:.2f}" for name, size in columns.items())
-    line(title, core, f"B/sample (time + value + status); {split}")
-
-
-def queries(backend: ParquetBackend, elements: int, samples: int) -> None:
-    names = element_names(elements)
-    connection = duckdb.connect()
-    connection.execute("SET enable_object_cache = true")
-    files = [str(backend.root / entry.path) for entry in backend._table.index.snapshot.entries]
-    source = f"read_parquet({files!r}, hive_partitioning = false)"
-    columns = "element, source_time, float, status"
-    window = 1_000_000 // elements * SECOND
-    cases = {
-        "1 element, all": (names[7:8], Interval(START - SECOND, START + samples * SECOND)),
-        "1 element, 1 hour": (names[7:8], Interval(START + HOUR // 2, START + HOUR // 2 + HOUR)),
-        "1,000,000 rows of all elements": (names, Interval(START + HOUR // 2, START + HOUR // 2 + window)),
-        "100 elements, 1 hour": (names[100:200], Interval(START + HOUR // 2, START + HOUR // 2 + HOUR)),
+@bench("lake-size")
+def lake_size() -> Iterator[Row]:
+    """Time, value and status, compacted, of each data set; and the rate of writing them."""
+    sets = {
+        "peers' data": peers_data(ELEMENTS, SAMPLES),
+        "peers' data, jitter of 20 ms": peers_data(ELEMENTS, SAMPLES, jitter_ns=20_000_000),
+        "deadband data": deadband_data(ELEMENTS, SAMPLES),
     }
-    for title, (chosen, span) in cases.items():
-        where = "" if len(chosen) == elements else f"element IN ({', '.join(map(repr, chosen))}) AND"
-        sql = f"SELECT {columns} FROM {source} WHERE {where} source_time >= {span.start} AND source_time < {span.end}"
+    for title, data in sets.items():
+        batches = list(in_batches(data, WRITE_ROWS))
+        with tempfile.TemporaryDirectory() as folder:
+            raw, backend = raw_write(batches, Path(folder)), opened(Path(folder))
+            start = time.perf_counter()
+            for number, batch in enumerate(batches):
+                backend.write({"all": batch}, Position("bench", number))
+            taken = time.perf_counter() - start
+            backend.compact()
+            size = bytes_per_sample(Path(folder) / "lake")
+            backend.close()
+        rate = data.num_rows / taken, "pyarrow: sort, write, sync", data.num_rows / raw
+        yield Row(f"lake: write of {title}", *rate, "samples/s")
+        yield Row(f"lake: {title}, compacted", size, "what to reach", BYTES, "B/sample", 1.0, higher_is_better=False)
 
-        def ours(chosen: list[str] = chosen, span: Interval = span) -> int:
-            return sum(batch.num_rows for batch in backend.read(chosen, span))
 
-        def theirs(sql: str = sql) -> int:
-            return connection.sql(sql).to_arrow_table().num_rows
+@bench("lake-queries")
+def lake_queries() -> Iterator[Row]:
+    """The peers' data through the archive, compacted: its queries, warm, in process."""
+    load = Load.of(ELEMENTS, SAMPLES)
+    ours = ForebayEmbedded()
+    with tempfile.TemporaryDirectory() as folder:
+        ours.start(Path(folder))
+        try:
+            ours.ingest(load, lambda rows: None)
+            ours.settle()
+            taken = queries(ours, load)
+            for title, (peer, best) in zip(QUERIES, BEST_PEERS, strict=True):
+                yield Row(f"query: {title}", taken[title], f"best peer: {peer}", best, "ms", 1.0, False)
+            yield from beside_duckdb(ours, load, sorted(Path(folder, "lake").glob("*/*/*/*.parquet")))
+        finally:
+            ours.stop()
 
-        assert ours() == theirs(), title
-        a, b = medians_ms(ours, theirs)
-        line(title, a, f"ms   {a / b:.2f} of DuckDB ({b:.1f} ms), {ours()} rows")
-    line("last of all elements", medians_ms(lambda: backend.last_before(names, MAX_TIME))[0], "ms")
-    middle = START + samples * SECOND // 2
-    line("value of all elements at an instant", medians_ms(lambda: backend.last_before(names, middle))[0], "ms")
+
+def beside_duckdb(ours: ForebayEmbedded, load: Load, files: Sequence[Path]) -> Iterator[Row]:
+    """Yield queries of one element and of all, beside DuckDB on the same files, to Arrow."""
+    start, window = START + HOUR // 2, 1_000_000 // ELEMENTS * SECOND
+    one, some = [load.names[7]], load.names[: max(1, ELEMENTS // 10)]
+    cases: dict[str, tuple[Sequence[str], Interval, float | None]] = {
+        "1 element, all": (one, load.whole, 1.0),
+        "1 element, 1 hour": (one, Interval(start, start + HOUR), 1.0),
+        "100 elements, 1 hour": (some, Interval(start, start + HOUR), None),
+        "1 M rows of all elements": (load.names, Interval(start, start + window), 1.2),
+    }
+    with duckdb.connect() as connection:
+        connection.execute("SET enable_object_cache = true")
+        source = f"read_parquet({[str(file) for file in files]!r}, hive_partitioning = false)"
+        for title, (chosen, span, goal) in cases.items():
+            names = "" if len(chosen) == len(load.names) else f"element IN ({', '.join(map(repr, chosen))}) AND"
+            sql = f"SELECT element, source_time, float, status FROM {source} WHERE {names}"
+            sql += f" source_time >= {span.start} AND source_time < {span.end}"
+
+            def theirs(sql: str = sql) -> pa.Table:
+                return connection.sql(sql).to_arrow_table()
+
+            def mine(chosen: Sequence[str] = chosen, span: Interval = span) -> pa.Table:
+                return ours.samples(chosen, span)
+
+            if mine().num_rows != theirs().num_rows:
+                raise RuntimeError(f"{title}: {mine().num_rows} rows, and {theirs().num_rows} of DuckDB")
+            a, b = medians_ms(mine, theirs)
+            yield Row(f"lake: {title}", a, "DuckDB, same files", b, "ms", goal, higher_is_better=False)
+
+
+@bench("lake-commits")
+def lake_commits() -> Iterator[Row]:
+    """A write of 10,000 rows to a table of many writes, beside one of ten; and opening it again."""
+    with tempfile.TemporaryDirectory() as folder:
+        old, young = Appender(Path(folder) / "old"), Appender(Path(folder) / "young")
+        for _ in range(COMMITS):
+            old()
+        for _ in range(10):
+            young()
+        late, early = medians_ms(old, young, rounds=31)
+        figures = f"lake: write of 10,000 rows, {COMMITS}th", late, "the 10th", early, "ms"
+        yield Row(*figures, 1.5, higher_is_better=False)
+        young.backend.close()
+        old.backend.close()
 
 
 class Appender:
@@ -144,50 +146,45 @@ class Appender:
         self._number += 1
 
 
-def commit_latency(directory: Path, commits: int = 1000) -> None:
-    """Print how long a write takes to a table of 1000 writes, against one of ten."""
-    old, young = Appender(directory / "old"), Appender(directory / "young")
-    for _ in range(commits):
-        old()
-    for _ in range(10):
-        young()
-    late, early = medians_ms(old, young, rounds=31)
-    line("write of 10,000 rows, 10th", early, "ms")
-    line("write of 10,000 rows, 1000th", late, f"ms   {late / early:.2f} of the 10th")
-    old.backend.close()
+def opened(directory: Path) -> ParquetBackend:
+    """Return an open lake in a directory."""
+    backend = ParquetBackend(BackendContext("lake", directory), ParquetOptions(keep_removed="0s"))
+    backend.open()
+    return backend
+
+
+def raw_write(batches: Sequence[SampleBatch], directory: Path) -> float:
+    """Return seconds for sorting, writing and syncing the same rows with pyarrow alone."""
     start = time.perf_counter()
-    old.backend.open()
-    files = len(old.backend._table.index.snapshot.entries)
-    line("open after 1000 writes", (time.perf_counter() - start) * 1e3, f"ms   {files} files")
-    old.backend.close()
+    for number, batch in enumerate(batches):
+        path = directory / f"raw{number}.parquet"
+        pq.write_table(
+            pa.Table.from_batches([to_stored(batch.sorted())]), path, compression="zstd", compression_level=1
+        )
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    return time.perf_counter() - start
 
 
-def main() -> None:
-    elements, samples = (int(text) for text in [*sys.argv[1:], "1000", "10000"][:2])
-    with tempfile.TemporaryDirectory() as folder:
-        directory = Path(folder)
-        for title, data in (("peers' data", peers_data), ("deadband data", deadband_data)):
-            batches = list(in_batches(data(elements, samples), WRITE_ROWS))
-            rows = sum(batch.num_rows for batch in batches)
-            target = directory / title.split()[0].strip("'")
-            target.mkdir()
-            raw, backend = raw_write(batches, target), opened(target)
-            ours = backend_write(batches, backend)
-            line(f"{title}, write", rows / ours / 1e6, f"M rows/s   {raw / ours:.2f} of pyarrow")
-            report_size(f"{title}, as written", backend)
+def bytes_per_sample(lake: Path) -> float:
+    """Return what source time, value and status take in all files of a lake."""
+    total = rows = 0
+    for path in lake.glob("*/*/*/*.parquet"):
+        metadata = pq.read_metadata(path)
+        rows += metadata.num_rows
+        for group in range(metadata.num_row_groups):
+            columns = [metadata.row_group(group).column(index) for index in range(metadata.num_columns)]
+            wanted = [column for column in columns if column.path_in_schema in ("source_time", "float", "status")]
+            total += sum(column.total_compressed_size for column in wanted)
+    return total / rows
+
+
+def medians_ms(*works: Callable[[], Any], rounds: int = 9) -> list[float]:
+    """Return the median time of each, ms; taken in turns, so that a busy machine is as busy for all."""
+    times: list[list[float]] = [[] for _ in works]
+    for _ in range(rounds):
+        for work, taken in zip(works, times, strict=True):
             start = time.perf_counter()
-            backend.compact()
-            line(f"{title}, compaction", rows / (time.perf_counter() - start) / 1e6, "M rows/s")
-            report_size(f"{title}, compacted", backend)
-            assert sum(b.num_rows for b in backend.read(element_names(elements), Interval(MIN_TIME, MAX_TIME))) == rows
-            if data is peers_data:
-                queries(backend, elements, samples)
-            backend.close()
-        latency = directory / "latency"
-        latency.mkdir()
-        commit_latency(latency)
-
-
-if __name__ == "__main__":
-    np.seterr(all="raise")
-    main()
+            work()
+            taken.append((time.perf_counter() - start) * 1e3)
+    return [statistics.median(taken) for taken in times]

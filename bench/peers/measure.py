@@ -68,7 +68,7 @@ def measure(peer: Peer, load: Load) -> Figures:
             peer.start(Path(folder))
             figures = Figures(peer.name, peer.synced, load.rows, unit)
             _ingest(peer, load, figures)
-            figures.queries_ms = _queries(peer, load)
+            figures.queries_ms = queries(peer, load)
             _resend(peer, load.first(max(1, len(load.batches) // 10)), figures)
         finally:
             peer.stop()
@@ -97,7 +97,7 @@ def _ingest(peer: Peer, load: Load, figures: Figures) -> None:
         raise RuntimeError(f"{peer.name} holds {stored} of {load.rows} samples")
 
 
-def _queries(peer: Peer, load: Load) -> dict[str, float]:
+def queries(peer: Peer, load: Load) -> dict[str, float]:
     """Return the median time of each query, ms; each has to give as many rows as there are."""
     middle = START + load.samples * SECOND // 2
     hour = Interval(middle - 1800 * SECOND, middle + 1800 * SECOND)

@@ -3,67 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
-from archiver.backends.parquet.entry import Ints, Pieces, ranges
+from archiver.backends.parquet.entry import FileEntry, Ints, Pieces, ranges
 from archiver.backends.parquet.rowgroups import RowGroup, constant
 from archiver.backends.parquet.schema import TABLE_SCHEMA
 
 _MOST_SLICES = 10_000
 
 
-@dataclass
+@dataclass(frozen=True)
 class Runs:
-    """Runs of rows found in data files, in file order: a piece of the index each, or a part of it."""
+    """Runs of rows found in data files, in file order: a piece of the index each, or a part of it.
 
-    groups: list[RowGroup] = field(default_factory=list)
-    _found: list[tuple[Ints, ...]] = field(default_factory=list)
-    _unique: bool = True
-    _files: int = 0
+    Parameters
+    ----------
+    groups : list of RowGroup
+    ids, first, last : ndarray of int64
+        Element of each run, and times between which it lies.
+    file : ndarray of int64
+        Equal for runs of the same file.
+    group, offset, count : ndarray of int64
+        Where the rows are: index in `groups`, and rows in there.
+    unique : bool
+        No two rows of a file share an identity.
+    """
 
-    def begin(self, unique: bool) -> None:
-        """Begin with the next file; in a unique one no two rows share an identity."""
-        self._files += 1
-        self._unique &= unique
+    groups: list[RowGroup]
+    ids: Ints
+    first: Ints
+    last: Ints
+    file: Ints
+    group: Ints
+    offset: Ints
+    count: Ints
+    unique: bool
 
-    def add(self, groups: Sequence[RowGroup], position: Ints, pieces: Pieces, offsets: Ints, counts: Ints) -> None:
-        """Add rows of pieces: `position` is the index of each piece's row group in `groups`."""
-        file = np.full(len(offsets), self._files)
-        columns = (pieces.ids, pieces.first, pieces.last, file, position + len(self.groups), offsets, counts)
-        kept = counts > 0
-        self._found.append(columns if kept.all() else tuple(column[kept] for column in columns))
-        self.groups += groups
+    @classmethod
+    def of(
+        cls, entry: FileEntry, groups: list[RowGroup], pieces: Pieces, group: Ints, offset: Ints, count: Ints
+    ) -> Runs:
+        """Return the runs of some pieces of a file, empty ones left out."""
+        kept = np.flatnonzero(count)
+        pieces, file = pieces.take(kept), np.full(len(kept), id(entry))
+        place = group[kept], offset[kept], count[kept]
+        return cls(groups if len(kept) else [], pieces.ids, pieces.first, pieces.last, file, *place, entry.unique)
 
     def gathered(self, ids: Ints) -> tuple[dict[str, pa.Array], Ints, bool]:
         """Return the columns, the element of each row, and whether this is their order and each identity is there once.
 
         Rows are in order of the place of their element in `ids`, and of time where runs do not overlap.
         """
-        id_, first, last, file, group, offsets, counts = map(np.concatenate, zip(*self._found, strict=True))
         sorter = np.argsort(ids)
-        code = sorter[np.searchsorted(ids, id_, sorter=sorter)]
-        order = np.lexsort((first, code))  # stable: runs of a file that share an instant stay as they lie
-        code, first, last, file = code[order], first[order], last[order], file[order]
+        code = sorter[np.searchsorted(ids, self.ids, sorter=sorter)]
+        order = np.lexsort((self.first, code))  # stable: runs of a file that share an instant stay as they lie
+        code, first, last, file = code[order], self.first[order], self.last[order], self.file[order]
         apart = (code[1:] != code[:-1]) | (first[1:] > last[:-1])
         apart |= (first[1:] == last[:-1]) & (file[1:] == file[:-1])
-        columns = self.columns(group[order], offsets[order], counts[order])
-        return columns, np.repeat(code, counts[order]), self._unique and bool(apart.all())
+        columns = self._columns(order)
+        return columns, np.repeat(code, self.count[order]), self.unique and bool(apart.all())
 
-    def columns(self, group: Ints, offsets: Ints, counts: Ints) -> dict[str, pa.Array]:
-        """Return the columns of some runs: index in `groups`, offset in there, and number of rows of each."""
-        group, offsets, counts = _joined(group, offsets, counts)
+    def compacted(self) -> Runs:
+        """Return the same runs over one row group that has nothing else."""
+        if not self.groups:
+            return self
+        ends = np.cumsum(self.count)
+        group = RowGroup(int(ends[-1]), self._columns(np.arange(len(ends))), {})
+        return replace(self, groups=[group], group=np.zeros_like(self.group), offset=ends - self.count)
+
+    def _columns(self, order: Ints) -> dict[str, pa.Array]:
+        """Return the columns of the runs in an order."""
+        group, offset, count = _touching(self.group[order], self.offset[order], self.count[order])
         if len(group) > _MOST_SLICES:
             sizes = np.array([g.rows for g in self.groups])
-            starts = (np.cumsum(sizes) - sizes)[group] + offsets
-            rows = pa.array(ranges(starts, counts))
+            rows = pa.array(ranges((np.cumsum(sizes) - sizes)[group] + offset, count))
             columns = {name: pa.concat_arrays(arrays).take(rows) for name, arrays in self._arrays().items()}
         else:
-            spans = list(zip(group.tolist(), offsets.tolist(), counts.tolist(), strict=True))
+            spans = list(zip(group.tolist(), offset.tolist(), count.tolist(), strict=True))
             columns = {name: _concat(arrays, spans) for name, arrays in self._arrays().items()}
-        total = int(counts.sum())
+        total = int(count.sum())
         return columns | {name: constant(name, value, total) for name, value in self._constants().items()}
 
     def _arrays(self) -> dict[str, list[pa.Array]]:
@@ -79,21 +100,24 @@ class Runs:
         return {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
 
 
-def compacted(
-    groups: Sequence[RowGroup], position: Ints, offsets: Ints, counts: Ints
-) -> tuple[list[RowGroup], Ints, Ints]:
-    """Return one row group that has the runs only, and position and offsets of the runs in it."""
-    part = Runs(list(groups))
-    kept = counts > 0
-    columns = part.columns(position[kept], offsets[kept], counts[kept])
-    return [RowGroup(int(counts.sum()), columns, {})], np.zeros_like(position), np.cumsum(counts) - counts
+def joined(parts: Sequence[Runs]) -> Runs:
+    """Return the runs of several as one."""
+    if len(parts) == 1:
+        return parts[0]
+    sizes = np.array([len(part.groups) for part in parts], np.int64)
+    bases = np.cumsum(sizes) - sizes
+    numbers = [part.group + base for part, base in zip(parts, bases.tolist(), strict=True)]
+    names = ("ids", "first", "last", "file", "offset", "count")
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    groups = [group for part in parts for group in part.groups]
+    return Runs(groups, **columns, group=np.concatenate(numbers), unique=all(part.unique for part in parts))
 
 
-def _joined(group: Ints, offsets: Ints, counts: Ints) -> tuple[Ints, Ints, Ints]:
+def _touching(group: Ints, offset: Ints, count: Ints) -> tuple[Ints, Ints, Ints]:
     """Return runs that touch as one."""
-    breaks = np.flatnonzero((group[1:] != group[:-1]) | (offsets[1:] != (offsets + counts)[:-1])) + 1
+    breaks = np.flatnonzero((group[1:] != group[:-1]) | (offset[1:] != (offset + count)[:-1])) + 1
     starts = np.append(0, breaks)
-    return group[starts], offsets[starts], np.add.reduceat(counts, starts)
+    return group[starts], offset[starts], np.add.reduceat(count, starts)
 
 
 def _concat(arrays: Sequence[pa.Array], spans: Sequence[tuple[int, int, int]]) -> pa.Array:

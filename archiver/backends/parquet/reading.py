@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from archiver.backends.parquet.entry import FileEntry, Ints, Pieces
-from archiver.backends.parquet.gathering import Runs, compacted
+from archiver.backends.parquet.gathering import Runs, joined
 from archiver.backends.parquet.rowgroups import KeptRowGroups, RowGroup
 from archiver.backends.parquet.schema import from_stored
 from archiver.model import Interval, SampleBatch
@@ -22,6 +24,9 @@ _OPTIONAL = ("sequence", "status")
 _GROUPS_AT_A_TIME = 8
 """Row groups decoded at once: what is decoded and not asked for stays small, and its memory is used again."""
 _ROW_BYTES = 32
+_MANY_ROWS = 500_000
+"""From here on several threads decode side by side."""
+_THREADS = min(8, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +84,24 @@ class DataFiles:
             Compaction in another process has replaced a file and removed it.
         """
         taken = [(entry, entry.pieces.take(rows).in_file_order()) for entry, rows in wanted if len(rows)]
-        if not taken:
+        jobs, total = [], 0
+        for entry, pieces in taken:
+            numbers = np.unique(pieces.row_group)
+            total += int(self._footer(entry.path).sizes[numbers].sum())
+            starts = range(0, len(numbers), _GROUPS_AT_A_TIME)
+            jobs += [(entry, pieces, numbers[start : start + _GROUPS_AT_A_TIME]) for start in starts]
+        if not jobs:
             return SampleBatch.empty(), True
-        numbers = [np.unique(pieces.row_group) for _, pieces in taken]
-        sizes = [self._footer(entry.path).sizes[some].sum() for (entry, _), some in zip(taken, numbers, strict=True)]
-        keep = bool(sum(sizes) * _ROW_BYTES <= self._kept.limit)
-        runs = Runs()
-        for (entry, pieces), some in zip(taken, numbers, strict=True):
-            runs.begin(entry.unique)
-            for start in range(0, len(some), _GROUPS_AT_A_TIME):
-                part = some[start : start + _GROUPS_AT_A_TIME]
-                groups = self._decoded(entry, part.tolist(), keep)
-                positions, found, offsets, counts = _found(groups, part, pieces, interval, newest)
-                if not counts.any():
-                    continue
-                if not keep and 2 * counts.sum() < sum(group.rows for group in groups):
-                    groups, positions, offsets = compacted(groups, positions, offsets, counts)
-                runs.add(groups, positions, found, offsets, counts)
+        keep = total * _ROW_BYTES <= self._kept.limit
+
+        def found(job: tuple[FileEntry, Pieces, Ints]) -> Runs:
+            return _found(*job, self._decoded(job[0], job[2].tolist(), keep), interval, newest, keep)
+
+        if total < _MANY_ROWS:
+            runs = joined([found(job) for job in jobs])
+        else:
+            with ThreadPoolExecutor(_THREADS, "parquet") as pool:
+                runs = joined(list(pool.map(found, jobs)))
         if not runs.groups:
             return SampleBatch.empty(), True
         columns, codes, settled = runs.gathered(ids)
@@ -148,15 +154,23 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _found(
-    groups: list[RowGroup], numbers: Ints, pieces: Pieces, interval: Interval | None, newest: bool
-) -> tuple[Ints, Pieces, Ints, Ints]:
-    """Return the pieces of a file that lie in some row groups: which one, the piece, offset and number of its rows."""
+    entry: FileEntry,
+    pieces: Pieces,
+    numbers: Ints,
+    groups: list[RowGroup],
+    interval: Interval | None,
+    newest: bool,
+    kept: bool,
+) -> Runs:
+    """Return the rows in the interval of those pieces of a file that lie in some row groups."""
     low, high = np.searchsorted(pieces.row_group, numbers[[0, -1]] + [0, 1])
     pieces = pieces.take(np.arange(low, high))
     position = np.searchsorted(numbers, pieces.row_group)
-    if interval is None:
-        return position, pieces, pieces.offset, pieces.count
-    return position, pieces, *_narrowed(groups, position, pieces, interval, newest)
+    offsets, counts = pieces.offset, pieces.count
+    if interval is not None:
+        offsets, counts = _narrowed(groups, position, pieces, interval, newest)
+    runs = Runs.of(entry, groups, pieces, position, offsets, counts)
+    return runs if kept or 2 * counts.sum() > sum(group.rows for group in groups) else runs.compacted()
 
 
 def _narrowed(
