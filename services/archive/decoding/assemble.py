@@ -46,8 +46,7 @@ def assemble(columns: Columns, indices: Sequence[int] | None = None, refused: Se
     """
     bad: dict[int, str] = {}
     count = len(columns.element)
-    named = set(map(type, columns.element)) == {str}
-    element = columns.element if named else _each(columns.element, "", _element, bad)
+    element = _elements(columns.element, bad)
     times = _times(columns.source_time, bad)
     status = _each(columns.status, 0, _status, bad) if any(columns.status) else 0
     sequence = _each(columns.sequence, 0, _sequence, bad) if any(columns.sequence) else 0
@@ -74,6 +73,16 @@ def _each(column: Sequence[Any], blank: Any, check: Callable[[Any], Any], bad: d
             bad.setdefault(row, str(exc))
             result.append(blank)
     return result
+
+
+def _elements(column: list[Any], bad: dict[int, str]) -> pa.Array:
+    try:
+        array = pa.array(column, pa.utf8())  # takes strings and nulls, and nothing else that JSON has
+    except pa.ArrowException:
+        array = None
+    if array is None or array.null_count:
+        array = pa.array(_each(column, "", _element, bad), pa.utf8())
+    return array
 
 
 def _element(entry: Any) -> str:
