@@ -1,4 +1,5 @@
 """What a third-party backend, journal or source is tested with: contract suites, strategies, faulty and slow wrappers.
 
-Needs pytest and hypothesis. Subclass `backend_contract.BackendContract` and give it one fixture, `harness`.
+Needs ``pip install 'forebay[testing]'``. Subclass `backend_contract.BackendContract`,
+`journal_contract.JournalContract` or `source_contract.SourceContract`, and give it one fixture, `harness`.
 """

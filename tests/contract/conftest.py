@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ import pytest
 
 from archiver import registry
 from archiver.model import ConfigurationError
-from archiver.ports import BackendContext
+from archiver.ports import BackendContext, Options, Push, Source
+from archiver.sources import line_protocol
+from archiver.sources.delivery import deliver
+from archiver.sources.replay import ReplayOptions, ReplaySource
+from archiver.sources.simulator import SimulatorOptions, SimulatorSource
 from archiver.testing.harness import (
     BackendHarness,
     DirectoryJournalHarness,
@@ -20,7 +25,9 @@ from archiver.testing.harness import (
     PluginHarness,
     VolatileHarness,
 )
+from archiver.testing.source_contract import SourceHarness
 
+T0 = 1_767_225_600_000_000_000
 Make = Callable[[Any, Path, pytest.FixtureRequest], BackendHarness]
 
 
@@ -54,6 +61,62 @@ JOURNALS: dict[str, Callable[[Any, Path], JournalHarness]] = {
     "sqlite": lambda plugin, root: DirectoryJournalHarness(plugin, root, lambda size: {"max_bytes": size}),
 }
 """Kind of journal to its harness."""
+
+
+def _host(root: Path, patch: pytest.MonkeyPatch) -> SourceHarness:
+    import psutil
+
+    from archiver.sources.host import HostOptions, HostSource
+
+    def broken() -> Source:
+        patch.setattr(psutil, "disk_usage", _fail)
+        return HostSource("host", HostOptions(interval="5ms"))
+
+    return SourceHarness(lambda: HostSource("host", HostOptions(interval="5ms")), broken)
+
+
+def _simulator(root: Path, patch: pytest.MonkeyPatch) -> SourceHarness:
+    return SourceHarness(lambda: SimulatorSource("plant", SimulatorOptions(interval="1ms")))
+
+
+def _replay(root: Path, patch: pytest.MonkeyPatch, **options: Any) -> SourceHarness:
+    def create(name: str = "recorded.csv") -> Source:
+        given = {"file": root / name, "time": ("t",), "time_unit": "1ms", "time_start": "2026-01-01T00:00:00Z"}
+        return ReplaySource("recorded", ReplayOptions.model_validate(given | options))
+
+    rows = [f"{i // 2},{i},{'' if i == 7 else i / 3}" for i in range(1000)]  # two rows of each time
+    (root / "recorded.csv").write_text("\n".join(["t,a,b", *rows]))
+    return SourceHarness(create, lambda: create("nowhere.csv"), ends=True)
+
+
+class LineProtocolFeed:
+    """Bodies of line protocol, as they come in over HTTP, in the shape of a source."""
+
+    Options = Options
+    name = "lines"
+
+    async def run(self, push: Push) -> None:
+        decoder = line_protocol.Decoder()
+        for start in range(0, 100, 10):
+            lines = [f"m,element=P{i % 3} value={i}.5,status={i}i {T0 + i}" for i in range(start, start + 10)]
+            await deliver(push, decoder.decode("\n".join(lines).encode(), receive_time=T0).batch)
+
+
+def _lines(root: Path, patch: pytest.MonkeyPatch) -> SourceHarness:
+    return SourceHarness(LineProtocolFeed, ends=True)
+
+
+def _fail(mount: str) -> None:
+    raise PermissionError(mount)
+
+
+SOURCES: dict[str, dict[str, Callable[[Path, pytest.MonkeyPatch], SourceHarness]]] = {
+    "host": {"host": _host},
+    "simulator": {"simulator": _simulator},
+    "replay": {"replay": _replay, "replay-paced": partial(_replay, speed=1)},
+    "": {"line_protocol": _lines},
+}
+"""Kind of source to the harnesses that test it, by name; what is not registered as a source comes last."""
 
 
 def _count_parquet(context: BackendContext, options: Mapping[str, Any]) -> int:
@@ -126,3 +189,26 @@ def journal_harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
     harness = JOURNALS[kind](registry.load(registry.JOURNALS, kind), tmp_path)
     yield harness
     harness.close()
+
+
+def every_source() -> list[Any]:
+    """Return a parameter per harness of every registered kind; a kind without one is a parameter that fails."""
+    kinds = [*registry.names(registry.SOURCES), ""]
+    return [
+        pytest.param((kind, make), id=name)
+        for kind in kinds
+        for name, make in (SOURCES.get(kind) or {kind: None}).items()
+    ]
+
+
+@pytest.fixture(params=every_source())
+def source_harness(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SourceHarness:
+    """Return the harness that the parameter names."""
+    kind, make = request.param
+    if make is None:
+        pytest.fail(f"source kind {kind!r} is registered and has no harness: add it to {__file__}")
+    try:
+        _ = kind and registry.load(registry.SOURCES, kind)
+    except ConfigurationError as exc:
+        pytest.skip(str(exc))
+    return make(tmp_path, monkeypatch)
