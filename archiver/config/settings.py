@@ -179,7 +179,7 @@ class JournalSettings(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    kind: str = Field("sqlite", description="which plug-in it is; it decides on the keys that follow")
+    kind: str = Field("file", description="which plug-in it is; it decides on the keys that follow")
 
 
 class IntakeSettings(_Table):

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from archiver.model import SampleBatch, schema_of
 from archiver.model.batch import ELEMENT_TYPE
-from archiver.model.ipc import from_ipc, to_ipc
+from archiver.model.ipc import from_ipc, to_buffer
 from archiver.model.kind import VALUE_KINDS
 
 _CONSTANT = b"forebay.constant"
@@ -24,7 +24,7 @@ _FEW = 2**15
 _SHORT = pa.dictionary(pa.int16(), pa.utf8())
 
 
-def encode(batch: SampleBatch) -> bytes:
+def encode(batch: SampleBatch) -> memoryview:
     """Return a batch as bytes."""
     constant = {}
     record_batch = batch.to_arrow()
@@ -37,10 +37,10 @@ def encode(batch: SampleBatch) -> bytes:
     slim = record_batch.select(kept)
     if len(batch.elements) < _FEW:
         slim = slim.set_column(0, "element", slim.column(0).cast(_SHORT))
-    return to_ipc(slim.replace_schema_metadata({_CONSTANT: json.dumps(constant).encode()}))
+    return to_buffer(slim.replace_schema_metadata({_CONSTANT: json.dumps(constant).encode()}))
 
 
-def decode(payload: bytes) -> SampleBatch:
+def decode(payload: bytes | memoryview) -> SampleBatch:
     """Return the batch that `encode` was given."""
     slim = from_ipc(payload)
     columns = dict(zip(slim.schema.names, slim.columns, strict=True))

@@ -21,13 +21,18 @@ def to_ipc(columns: pa.RecordBatch | pa.Table, compression: str | None = None) -
     >>> from_ipc(to_ipc(batch)) == batch
     True
     """
+    return bytes(to_buffer(columns, compression))
+
+
+def to_buffer(columns: pa.RecordBatch | pa.Table, compression: str | None = None) -> memoryview:
+    """Return what `to_ipc` does, as memory of Arrow: one copy less of much."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, columns.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
         writer.write(columns)
-    return bytes(sink.getvalue())
+    return memoryview(sink.getvalue())
 
 
-def from_ipc(payload: bytes) -> pa.RecordBatch:
+def from_ipc(payload: bytes | memoryview) -> pa.RecordBatch:
     """Return the batch that `to_ipc` was given; it looks into the bytes and copies nothing.
 
     Raises
