@@ -241,8 +241,10 @@ class SampleBatch:
 
     def present(self) -> list[str]:
         """Return the names that have at least one sample, in dictionary order."""
+        codes = self.codes
         used = np.zeros(len(self.elements), bool)
-        used[self.codes] = True
+        used[codes[np.flatnonzero(codes[1:] != codes[:-1])]] = True  # the ends of runs: few, where they are in order
+        used[codes[-1:]] = True
         return [name for name, flag in zip(self.elements, used.tolist(), strict=True) if flag]
 
     def to_arrow(self) -> pa.RecordBatch:

@@ -126,9 +126,9 @@ class _Aggregation:
         The last block stays, as the next sample may belong to it, and ends how long its last value holds.
         """
         codes = self._codes(batch)
-        self._seen[codes] = True
         cells = codes * self._grid.count + self._grid.numbers(batch.source_time)
         starts = blocks_of(cells)
+        self._seen[codes[starts]] = True
         ends = np.append(starts[1:], len(cells))
         if not final:
             starts, ends = starts[:-1], ends[:-1]
