@@ -18,7 +18,6 @@ import uvloop
 from archiver.bootstrap import Archive
 from archiver.config import ServerSettings, Settings
 from archiver.model import ConfigurationError, ForebayError
-from archiver.sources import line_protocol
 from services.archive.app import create_app
 from services.archive.sources import Sources
 
@@ -51,7 +50,6 @@ def serve(read: Callable[[], Settings]) -> None:
     settings = read()
     sys.setswitchinterval(_SWITCH_S)  # a thread back from the disk waits a tenth as long for one that computes
     _keep_freed_memory()
-    line_protocol.warm_up()  # in the background: it takes seconds that the first bodies would else be slow
     with Archive(settings) as archive, listen(settings.server) as listener:
         archive.wait_ready(_BACKENDS_S)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
