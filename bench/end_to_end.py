@@ -8,21 +8,21 @@ from __future__ import annotations
 import os
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from archiver.bootstrap import Archive
 from archiver.config import Settings
+from archiver.journal.file import FileJournal, FileOptions
 from archiver.journal.payload import encode
-from archiver.journal.sqlite import SqliteJournal, SqliteOptions
 from archiver.model import SampleBatch
 from archiver.model.time import now
 from archiver.testing.postgresql import running_server
 from bench.data import in_batches, peers_data
 from bench.parquet_backend import raw_write
 from bench.registry import Row, bench
+from bench.timing import seconds
 
 ELEMENTS, SAMPLES = 1000, 4000
 ROUNDS = 5
@@ -80,7 +80,7 @@ def journal() -> Iterator[Row]:
     batch = peers_data(ELEMENTS, 50).with_receive_time(now())
     payload = encode(batch)
     with tempfile.TemporaryDirectory() as folder:
-        target = SqliteJournal(Path(folder), SqliteOptions())
+        target = FileJournal(Path(folder), FileOptions())
         target.open()
         with (Path(folder) / "plain").open("wb", buffering=0) as file:
 
@@ -140,10 +140,3 @@ def in_turns(*works: Callable[[], float], rounds: int) -> list[float]:
     """Return the median of what each gives, taken in turns; the first round does not count."""
     taken = [[work() for work in works] for _ in range(rounds + 1)][1:]
     return [statistics.median(column) for column in zip(*taken, strict=True)]
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return how long some work takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start

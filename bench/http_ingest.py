@@ -15,10 +15,10 @@ from pathlib import Path
 from archiver.model import SampleBatch
 from archiver.model.ipc import to_ipc
 from archiver.sources import line_protocol
-from bench.end_to_end import seconds
 from bench.peers.port import Load
 from bench.registry import Row, bench
 from bench.service import Service, post_all
+from bench.timing import seconds
 from services.archive import decoding
 
 ELEMENTS, SAMPLES = 1000, 2000

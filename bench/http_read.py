@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from archiver.bootstrap import Archive
-from bench.end_to_end import in_turns, seconds
+from bench.end_to_end import in_turns
 from bench.peers.forebay_embedded import ForebayEmbedded, settings
 from bench.peers.forebay_served import ForebayServed
 from bench.peers.port import Load
 from bench.registry import Row, bench
+from bench.timing import seconds
 
 ELEMENTS, SAMPLES = 1000, 1000
 ROUNDS = 5

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -24,19 +23,13 @@ from archiver.ports import BackendContext, Position
 from archiver.testing.postgresql import running_server
 from bench.data import SECOND, START, peers_data
 from bench.registry import Row, bench
+from bench.timing import seconds
 
 ELEMENTS, SAMPLES, WRITES = 1000, 1000, 2
 ROUNDS = 5
 
 
 WHOLE = Interval(START - SECOND, START + 2 * SAMPLES * SECOND)
-
-
-def timed(work: Callable[[], Any]) -> float:
-    """Return how long some work takes, s."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def batches() -> tuple[SampleBatch, list[SampleBatch]]:
@@ -62,7 +55,7 @@ def ingest(backend: SqlBackend, parts: list[SampleBatch]) -> float:
         for offset, part in enumerate(parts):
             backend.write({"all": part}, Position("bench", offset))
 
-    return timed(work)
+    return seconds(work)
 
 
 def stored_columns(part: SampleBatch) -> columns.Columns:
@@ -95,10 +88,10 @@ def raw_copy(url: str, blocks: list[columns.Columns], prefix: str) -> float:
 
         copy(ready[:1])
         checkpoint(url)
-        seconds = timed(partial(copy, ready[1:]))
+        took = seconds(partial(copy, ready[1:]))
         connection.execute("DROP TABLE raw")
         connection.commit()
-    return seconds
+    return took
 
 
 def checkpoint(url: str) -> None:
@@ -124,9 +117,9 @@ def raw_executemany(path: Path, blocks: list[columns.Columns]) -> float:
             connection.execute("COMMIT")
 
     store(ready[:1])
-    seconds = timed(partial(store, ready[1:]))
+    took = seconds(partial(store, ready[1:]))
     connection.close()
-    return seconds
+    return took
 
 
 def queries(backend: SqlBackend, names: list[str]) -> dict[str, Callable[[], object]]:
@@ -158,7 +151,7 @@ def _fetch_all(cursor: psycopg.Cursor[Any], text: str) -> object:
 
 def median_of(work: Callable[[], Any], rounds: int = 5) -> float:
     """Return the median time of some work, ms; the first round does not count."""
-    return statistics.median(timed(work) for _ in range(rounds + 1)) * 1e3
+    return statistics.median(seconds(work) for _ in range(rounds + 1)) * 1e3
 
 
 @bench("postgresql")

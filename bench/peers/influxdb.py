@@ -15,24 +15,21 @@ import pyarrow as pa
 import pyarrow.csv
 
 from archiver.model import Interval
-from bench.peers.interruption import kill_server
-from bench.peers.port import Acknowledged, Load, NotHereError, folder_size
-from bench.peers.process import ServerProcess, free_port
-from bench.service import Client, post_all
+from bench.peers.lines import LineServer
+from bench.peers.port import NotHereError
+from bench.peers.process import free_port
 
 _COLD = "5s"
 _COLD_S = 7.0
 _LONGEST_S = 60.0
 
 
-class InfluxDb:
+class InfluxDb(LineServer):
     """influxd with its defaults, but for a body of any size; idle shards are compacted after seconds, not hours."""
 
     name = "InfluxDB 1"
     synced = "yes: WAL, fsync"
-
-    def __init__(self) -> None:
-        self._server: ServerProcess | None = None
+    write = "/write?db=bench"
 
     def start(self, directory: Path) -> None:
         """Start influxd."""
@@ -41,9 +38,7 @@ class InfluxDb:
             raise NotHereError("influxd is not installed (scripts/bench-peers; Debian: apt-get install influxdb)")
         shown = subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout
         self.name = f"InfluxDB {re.findall(r'[0-9.]+', shown)[0]}"
-        self._directory = directory
         url = f"http://127.0.0.1:{free_port()}"
-        self._url = url
         environment = {
             "INFLUXDB_DATA_DIR": str(directory / "data"),
             "INFLUXDB_DATA_WAL_DIR": str(directory / "wal"),
@@ -57,18 +52,7 @@ class InfluxDb:
             "INFLUXDB_DATA_CACHE_SNAPSHOT_WRITE_COLD_DURATION": _COLD,
             "INFLUXDB_DATA_COMPACT_FULL_WRITE_COLD_DURATION": _COLD,
         }
-        self._server = ServerProcess([program, "run"], environment, directory / "log")
-        self._client = Client(url)
-        self._server.wait_until(lambda: self._client.send("POST", "/query?q=CREATE+DATABASE+bench"))
-
-    def ingest(self, load: Load, acknowledged: Acknowledged) -> None:
-        """Post lines over three connections."""
-        post_all(
-            self._url,
-            "/write?db=bench",
-            load.bodies,
-            acknowledged=lambda number: acknowledged(load.batches[number].num_rows),
-        )
+        self.launch([program, "run"], environment, directory, url, ("POST", "/query?q=CREATE+DATABASE+bench"))
 
     def settle(self) -> None:
         """Wait until the files have been the same for a while."""
@@ -77,10 +61,6 @@ class InfluxDb:
             if (size := self.size()) != sizes[-1][0]:
                 sizes.append((size, time.monotonic()))
             time.sleep(0.5)
-
-    def size(self) -> int:
-        """Return the bytes of files and WAL."""
-        return folder_size(self._directory)
 
     def count(self) -> int:
         """Count the values."""
@@ -103,18 +83,6 @@ class InfluxDb:
     def latest(self, elements: Sequence[str]) -> pa.Table:
         """Return the newest sample of each element."""
         return self._query("SELECT last(value) FROM m GROUP BY element")
-
-    def interrupt(self, load: Load, after: int) -> int:
-        """Kill influxd."""
-        assert self._server is not None
-        return kill_server(self, self._server.kill, load, after)
-
-    def stop(self) -> None:
-        """Stop influxd."""
-        if self._server is not None:
-            self._client.close()
-            self._server.stop()
-            self._server = None
 
     def _query(self, statement: str) -> pa.Table:
         asked = urlencode({"db": "bench", "epoch": "ns", "chunked": "true", "chunk_size": "100000", "q": statement})

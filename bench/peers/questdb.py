@@ -13,10 +13,9 @@ import pyarrow as pa
 import pyarrow.csv
 
 from archiver.model import Interval, format_time
-from bench.peers.interruption import kill_server
-from bench.peers.port import Acknowledged, Load, NotHereError, folder_size
-from bench.peers.process import ServerProcess, free_port
-from bench.service import Client, post_all
+from bench.peers.lines import LineServer
+from bench.peers.port import NotHereError
+from bench.peers.process import free_port
 
 JARS = Path(__file__).parents[2] / ".cache" / "questdb"
 _TABLE = (
@@ -25,7 +24,7 @@ _TABLE = (
 )
 
 
-class QuestDb:
+class QuestDb(LineServer):
     """One table, deduplicated.
 
     Parameters
@@ -38,7 +37,6 @@ class QuestDb:
         self._mode = "sync" if every_commit else "nosync"
         self.name = f"QuestDB{', commit mode sync' if every_commit else ''}"
         self.synced = "yes: by a setting" if every_commit else "no"
-        self._server: ServerProcess | None = None
 
     def start(self, directory: Path) -> None:
         """Start the server."""
@@ -48,10 +46,9 @@ class QuestDb:
             raise NotHereError(f"{missing} is not installed (scripts/bench-peers)")
         if self.name.startswith("QuestDB,") or self.name == "QuestDB":
             self.name = self.name.replace("QuestDB", f"QuestDB {jars[-1].stem.partition('-')[2]}")
-        self._directory = directory
-        self._url = f"http://127.0.0.1:{free_port()}"
+        url = f"http://127.0.0.1:{free_port()}"
         environment = {
-            "QDB_HTTP_BIND_TO": self._url.removeprefix("http://"),
+            "QDB_HTTP_BIND_TO": url.removeprefix("http://"),
             "QDB_HTTP_MIN_ENABLED": "false",
             "QDB_PG_ENABLED": "false",
             "QDB_LINE_TCP_ENABLED": "false",
@@ -61,27 +58,12 @@ class QuestDb:
         command = [java, "--add-exports", "java.base/jdk.internal.math=io.questdb"]
         command += ["--add-opens", "java.base/java.lang=ALL-UNNAMED", "-p", str(jars[-1])]
         command += ["-m", "io.questdb/io.questdb.ServerMain", "-d", str(directory)]
-        self._server = ServerProcess(command, environment, directory / "log")
-        self._client = Client(self._url)
-        self._server.wait_until(lambda: self._client.send("GET", f"/exec?{urlencode({'query': _TABLE})}"))
-
-    def ingest(self, load: Load, acknowledged: Acknowledged) -> None:
-        """Post lines over three connections."""
-        post_all(
-            self._url,
-            "/write",
-            load.bodies,
-            acknowledged=lambda number: acknowledged(load.batches[number].num_rows),
-        )
+        self.launch(command, environment, directory, url, ("GET", f"/exec?{urlencode({'query': _TABLE})}"))
 
     def settle(self) -> None:
         """Wait until everything in the WAL is applied."""
         while self._query("SELECT writerTxn, sequencerTxn FROM wal_tables() WHERE writerTxn != sequencerTxn").num_rows:
             time.sleep(0.05)
-
-    def size(self) -> int:
-        """Return the bytes of everything, WAL included."""
-        return folder_size(self._directory)
 
     def count(self) -> int:
         """Count the rows."""
@@ -102,18 +84,6 @@ class QuestDb:
     def latest(self, elements: Sequence[str]) -> pa.Table:
         """Return the newest sample of each element."""
         return self._query("SELECT * FROM m LATEST ON timestamp PARTITION BY element")
-
-    def interrupt(self, load: Load, after: int) -> int:
-        """Kill the server."""
-        assert self._server is not None
-        return kill_server(self, self._server.kill, load, after)
-
-    def stop(self) -> None:
-        """Stop the server."""
-        if self._server is not None:
-            self._client.close()
-            self._server.stop()
-            self._server = None
 
     def _query(self, statement: str) -> pa.Table:
         content = self._client.send("GET", f"/exp?{urlencode({'query': statement})}")
