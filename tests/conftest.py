@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,19 @@ def postgresql() -> Iterator[PostgresqlServer]:
     """Lend a private PostgreSQL server to the whole run; skip where none is installed."""
     try:
         with running_server() as server:
+            yield server
+    except UnavailableError as exc:
+        pytest.skip(str(exc))
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Any]:
+    """Lend a private Apache Kafka to the whole run; skip where it, Java or the client is not here."""
+    pytest.importorskip("confluent_kafka", reason="confluent-kafka is not installed (the extra kafka)")
+    from archiver.testing import kafka
+
+    try:
+        with kafka.running_server() as server:
             yield server
     except UnavailableError as exc:
         pytest.skip(str(exc))

@@ -57,10 +57,18 @@ BACKENDS: dict[str, dict[str, Make]] = {
 }
 """Kind of backend to the harnesses that test it, by name. A new kind needs an entry: a test says so."""
 
-JOURNALS: dict[str, Callable[[Any, Path], JournalHarness]] = {
-    "sqlite": lambda plugin, root: DirectoryJournalHarness(plugin, root, lambda size: {"max_bytes": size}),
+JOURNALS: dict[str, Callable[[Any, Path, pytest.FixtureRequest], JournalHarness]] = {
+    "file": lambda plugin, root, _: DirectoryJournalHarness(plugin, root, lambda size: {"max_bytes": size}),
+    "kafka": lambda plugin, root, request: _kafka_journal(root, request),
 }
 """Kind of journal to its harness."""
+
+
+def _kafka_journal(root: Path, request: pytest.FixtureRequest) -> JournalHarness:
+    server = request.getfixturevalue("kafka")
+    from archiver.testing.kafka import KafkaJournalHarness
+
+    return KafkaJournalHarness(server, root)
 
 
 def _host(root: Path, patch: pytest.MonkeyPatch) -> SourceHarness:
@@ -186,7 +194,11 @@ def journal_harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
     kind = request.param
     if kind not in JOURNALS:
         pytest.fail(f"journal kind {kind!r} is registered and has no harness: add it to {__file__}")
-    harness = JOURNALS[kind](registry.load(registry.JOURNALS, kind), tmp_path)
+    try:
+        plugin = registry.load(registry.JOURNALS, kind)
+    except ConfigurationError as exc:
+        pytest.skip(str(exc))
+    harness = JOURNALS[kind](plugin, tmp_path, request)
     yield harness
     harness.close()
 
