@@ -11,6 +11,7 @@ import pyarrow as pa
 from archiver.backends.parquet.entry import FileEntry, Ints, Pieces, ranges
 from archiver.backends.parquet.rowgroups import RowGroup, constant
 from archiver.backends.parquet.schema import TABLE_SCHEMA
+from archiver.model.batch import Int32s
 
 _MOST_SLICES = 10_000
 
@@ -52,7 +53,7 @@ class Runs:
         place = group[kept], offset[kept], count[kept]
         return cls(groups if len(kept) else [], pieces.ids, pieces.first, pieces.last, file, *place, entry.unique)
 
-    def gathered(self, ids: Ints) -> tuple[dict[str, pa.Array], Ints, bool]:
+    def gathered(self, ids: Ints) -> tuple[dict[str, pa.Array], Int32s, bool]:
         """Return the columns, the element of each row, and whether this is their order and each identity is there once.
 
         Rows are in order of the place of their element in `ids`, and of time where runs do not overlap.
@@ -64,7 +65,8 @@ class Runs:
         apart = (code[1:] != code[:-1]) | (first[1:] > last[:-1])
         apart |= (first[1:] == last[:-1]) & (file[1:] == file[:-1])
         columns = self._columns(order)
-        return columns, np.repeat(code, self.count[order]), self.unique and bool(apart.all())
+        codes = np.repeat(code.astype(np.int32), self.count[order])
+        return columns, codes, self.unique and bool(apart.all())
 
     def compacted(self) -> Runs:
         """Return the same runs over one row group that has nothing else."""

@@ -105,7 +105,7 @@ class DataFiles:
         if not runs.groups:
             return SampleBatch.empty(), True
         columns, codes, settled = runs.gathered(ids)
-        return from_stored(columns, names, codes.astype(np.int32)), settled
+        return from_stored(columns, names, codes), settled
 
     def _decoded(self, entry: FileEntry, numbers: list[int], keep: bool) -> list[RowGroup]:
         """Return row groups of a file, those that are not kept from the file."""
