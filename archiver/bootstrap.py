@@ -18,6 +18,7 @@ from archiver.model import (
     InvalidInputError,
     NotFoundError,
     SampleBatch,
+    UnsupportedError,
     format_time,
 )
 from archiver.pipeline.catalog import Catalog
@@ -44,13 +45,17 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BackendState:
-    """A backend as its lane sees it, and what it holds (nothing when it cannot be asked now)."""
+    """A backend as its lane sees it, and what it holds (nothing when it cannot be asked now).
+
+    One that is not `readable` only passes samples on: there is no saying what it holds.
+    """
 
     name: str
     kind: str
     lane: LaneStatus
     dead_letters: int
     coverage: tuple[Coverage, ...]
+    readable: bool = True
 
     def to_row(self) -> dict[str, Any]:
         """Return name, kind, state, position, lag, oldest unflushed age, coverage and trouble as plain values."""
@@ -61,7 +66,7 @@ class BackendState:
             "position": self.lane.position,
             "lag_samples": self.lane.lag_samples,
             "oldest_unflushed_s": round(self.lane.oldest_unflushed_s, 3),
-            "samples": sum(part.rows for part in self.coverage),
+            "samples": sum(part.rows for part in self.coverage) if self.readable else None,
             "first": format_time(min(part.first for part in self.coverage)) if self.coverage else None,
             "last": format_time(max(part.last for part in self.coverage)) if self.coverage else None,
             "dead_letters": self.dead_letters,
@@ -233,10 +238,11 @@ class Archive:
     # -- asking ---------------------------------------------------------------------------------------
 
     def readers(self) -> dict[str, RenamedReader]:
-        """Return the reading verbs of every backend, the journal's tail over it, by name."""
+        """Return the reading verbs of every backend that can be asked, the journal's tail over it, by name."""
         return {
             name: RenamedReader(TailedBackend(lane, self.journal), self.catalog.names)
             for name, lane in self.lanes.items()
+            if lane.backend.limits.readable
         }
 
     def query(self, query: Query) -> Answer:
@@ -246,14 +252,18 @@ class Archive:
         ------
         NotFoundError
             It names a backend or an archive group that does not exist, or a glob matches nothing.
+        UnsupportedError
+            It names a backend that only passes samples on.
         """
         self._check_groups(query.groups)
+        self._check_readable(query.backend, *(range_.backend for range_ in query.ranges))
         named = replace(query, elements=self._chosen(query.elements))
         return execute(named, self.readers(), self._router.groups, self._healthy, hint=self._hint)
 
     def values_at(self, elements: Sequence[str], time: int, backend: str | None = None) -> SampleBatch:
         """Return the sample that held at an instant (ns), of each element that has one."""
         readers = self.readers()
+        self._check_readable(backend)
         if backend is not None and backend not in readers:
             raise NotFoundError(f"there is no backend {backend!r}; there are {', '.join(readers)}")
         chosen = readers if backend is None else {backend: readers[backend]}
@@ -294,7 +304,8 @@ class Archive:
             except ForebayError:
                 coverage = ()  # it cannot be asked now: the lane's status says why
             count = self.dead_letters.count(settings.name)
-            states.append(BackendState(settings.name, settings.kind, lane.status(), count, coverage))
+            readable = lane.backend.limits.readable
+            states.append(BackendState(settings.name, settings.kind, lane.status(), count, coverage, readable))
         return states
 
     def totals(self) -> list[Total]:
@@ -353,7 +364,10 @@ class Archive:
             There is no such backend.
         InvalidInputError
             Both are the same.
+        UnsupportedError
+            The source only passes samples on.
         """
+        self._check_readable(source)
         if source == target:
             raise InvalidInputError(f"{source} cannot be filled from itself; name another backend")
         self.flush()
@@ -370,6 +384,13 @@ class Archive:
         if name not in self.lanes:
             raise NotFoundError(f"there is no backend {name!r}; there are {', '.join(self.lanes)}")
         return self.lanes[name]
+
+    def _check_readable(self, *names: str | None) -> None:
+        """Raise for backends that cannot be asked."""
+        for name in names:
+            if name in self.lanes and not self.lanes[name].backend.limits.readable:
+                others = ", ".join(self.readers()) or "there is none"
+                raise UnsupportedError(f"backend {name} only passes samples on; ask another one: {others}")
 
     def _check_groups(self, names: Sequence[str]) -> None:
         """Raise for groups that are neither configured nor held by any backend since they were."""

@@ -50,11 +50,15 @@ class BackendLimits:
         Kinds of values it stores; samples of others are dead-lettered by the lane.
     largest_batch : int
         Most samples it takes in one write.
+    readable : bool
+        Whether it can be asked for what it was given. One that only passes samples on is never asked: it holds
+        nothing for a query, and lacks nothing either. Its reading verbs are those of `archiver.backends.passing`.
     """
 
     resolution_ns: int = 1
     kinds: frozenset[Kind] = frozenset(VALUE_KINDS) | {Kind.NONE}
     largest_batch: int = 4_000_000
+    readable: bool = True
 
 
 @dataclass(frozen=True)
