@@ -30,8 +30,8 @@ ELEMENTS = 20
 BATCH = 500
 TOLERANCE = 3.0
 SEAMS = {
-    "journal: before the commit": ("archiver.journal.sqlite:SqliteJournal._commit", "before"),
-    "journal: committed, nobody told": ("archiver.journal.sqlite:SqliteJournal._publish", "before"),
+    "journal: before the commit": ("archiver.journal.segments:Segments.append", "before"),
+    "journal: committed, nobody told": ("archiver.journal.file:FileJournal._publish", "before"),
     "lane: processed, not written": ("archiver.pipeline.lane:Lane._write", "before"),
     "ledger: before its record": ("archiver.pipeline.ledger:Ledger.record", "before"),
     "ledger: recorded, backend not committed": ("archiver.pipeline.ledger:Ledger.record", "after"),
@@ -47,7 +47,7 @@ SEAMS = {
     "compaction: committed": ("archiver.backends.parquet.backend:ParquetBackend._merge", "after"),
     "snapshot: before": ("archiver.pipeline.store:Snapshots.save", "before"),
     "snapshot: after": ("archiver.pipeline.store:Snapshots.save", "after"),
-    "journal: trimming": ("archiver.journal.sqlite:SqliteJournal._delete", "after"),
+    "journal: trimming": ("archiver.journal.segments:Segments.trim", "after"),
     "anywhere": ("", ""),
 }
 

@@ -6,6 +6,7 @@ The frame after a torn one cannot be there: it is written when the one before it
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -131,8 +132,8 @@ def read_frame(file: BinaryIO, position: int, *, whole: bool) -> tuple[Frame, me
         raise DamagedError(f"there is no frame at byte {position}")
     _, checksum, count, first, size = _FRAME.unpack(head)
     length = count * _ENTRY.size
-    body = file.read(size if whole else length)
-    torn = len(body) < (size if whole else length) or length > size
+    torn = length > size or position + _FRAME.size + size > os.fstat(file.fileno()).st_size
+    body = b"" if torn else file.read(size if whole else length)
     if torn or (whole and zlib.crc32(body, zlib.crc32(head[-_SUMMED.size :])) != checksum):
         raise DamagedError(f"the frame at byte {position} is not as it was written")
     frame = Frame(position, position + _FRAME.size + size, first, tuple(_ENTRY.iter_unpack(body[:length])))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -58,24 +60,33 @@ def test_the_latest_value_survives(tmp_path: Path, end: str):
             assert sum(t["count"] for t in totals if t["lane"] == backend) == 31
 
 
-@pytest.mark.parametrize(
-    ("file", "change"),
-    [("archive.db", "PRAGMA user_version=99"), ("journal.db", "UPDATE meta SET value = 99 WHERE key = 'format'")],
-)
-def test_a_newer_format_is_refused_and_nothing_is_changed(tmp_path: Path, forebay, file: str, change: str):
+def newer_store(directory: Path) -> Path:
+    path = directory / "archive.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version=99")
+    return path
+
+
+def newer_journal(directory: Path) -> Path:
+    (path,) = (directory / "journal").glob("*.log")
+    data = bytearray(path.read_bytes())
+    data[18:20] = (99).to_bytes(2, "little")
+    data[52:56] = zlib.crc32(data[:52]).to_bytes(4, "little")
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("newer", [newer_store, newer_journal])
+def test_a_newer_format_is_refused_and_nothing_is_changed(tmp_path: Path, forebay, newer: Callable[[Path], Path]):
     settings = config.parse({"data": str(tmp_path)})
     with Archive(settings) as archive:
         archive.intake.submit(SampleBatch.from_columns("T1", [now()], [1.0])).result()
-    connection = sqlite3.connect(tmp_path / file)
-    connection.execute(change)
-    connection.commit()
-    connection.close()
-    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.db")}
-    message = r"has format 99, newer than 1: upgrade forebay"
+    path = newer(tmp_path)
+    before = path.read_bytes()
     for _ in range(2):
-        with pytest.raises(PermanentError, match=message):
+        with pytest.raises(PermanentError, match=r"has format 99, newer than 1: upgrade forebay"):
             Archive(settings).open()
     done = forebay("ledger", "--data", tmp_path)
     assert done.code == 1
-    assert str(tmp_path / file) in done.errors
-    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.db")}[file] == before[file]
+    assert str(path) in done.errors
+    assert path.read_bytes() == before

@@ -75,7 +75,7 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 @contextmanager
 def service(directory: Path, port: int, journal: str = "") -> Iterator[str]:
     config = directory / "forebay.toml"
-    config.write_text(f'[[backends]]\nname = "memory"\nkind = "memory"\n[journal]\nkind = "sqlite"\n{journal}\n')
+    config.write_text(f'[[backends]]\nname = "memory"\nkind = "memory"\n[journal]\nkind = "file"\n{journal}\n')
     log = directory / "forebay.log"
     command = [str(FOREBAY), "up", "--config", str(config), "--data", str(directory / "data"), "--port", str(port)]
     with log.open("w") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT) as process:

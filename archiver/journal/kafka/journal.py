@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Generator
 from concurrent.futures import Future
@@ -31,6 +32,7 @@ _UNSENT_KIB = 256 * 2**10
 _POLL_S = 0.1
 _AT_ONCE = 500
 _RETRY_S = 1.0
+_PURGE_S = 5.0
 _NEARLY = 0.9
 _AGE_STEPS = 1000
 _NOTHING = JournalState(0, 0, 0, 1, 0, None, 0)
@@ -72,6 +74,7 @@ class KafkaJournal:
         self._sent = Mark(0, 0, 0, 0, 0, 0)
         self._unsettled: dict[int, Future[int]] = {}
         self._queued = 0
+        self._heard = 0.0  # when the brokers said something last, or had the first thing to say
         self._queued_bytes = 0
         self._broken: ForebayError | None = None
         self._threads: list[threading.Thread] = []
@@ -116,7 +119,9 @@ class KafkaJournal:
         with self._condition:
             self._closing = True
             self._condition.notify_all()
-            self._condition.wait_for(lambda: not self._queued, 2 * self.options.timeout_s)
+            if not self._condition.wait_for(lambda: not self._queued, self.options.timeout_s):
+                self._producer.purge()
+                self._condition.wait_for(lambda: not self._queued, _PURGE_S)
         self._stopped.set()
         for thread in self._threads:
             thread.join()
@@ -156,7 +161,7 @@ class KafkaJournal:
     def _make_producer(self) -> Producer:
         return self._cluster.producer(
             message_max_bytes=self._partition.largest,
-            message_timeout_ms=self.options.timeout_s * 1000,
+            message_timeout_ms=0,  # for ever: one that was given up may be stored all the same
             queue_buffering_max_kbytes=_UNSENT_KIB,
             linger_ms=0,
         )
@@ -166,8 +171,7 @@ class KafkaJournal:
     def append(self, batch: SampleBatch, account: bytes = b"") -> Future[int]:
         """Send a batch to the brokers; see `archiver.ports.Journal.append`.
 
-        A batch that is refused because the brokers did not answer in time may be in the journal all the same:
-        sent again, it is there twice, and the backends know its samples by their identity.
+        While the brokers are away batches wait, for `timeout_s`; later ones are refused at once until they are back.
         """
         payload = bytes(encode(batch))
         size = len(payload) + len(account)
@@ -186,6 +190,7 @@ class KafkaJournal:
                 future.set_exception(self._refusal(exc))
                 return future
             self._sent = mark
+            self._heard = self._heard if self._queued else time.monotonic()
             self._queued += 1
             self._queued_bytes += size
         return future
@@ -206,6 +211,7 @@ class KafkaJournal:
         with self._condition:
             if error is not None and error.fatal() and not self._closing:
                 self._producer = self._make_producer()  # one that has lost its thread never finds it again
+            self._heard = time.monotonic()
             self._queued -= 1
             self._queued_bytes -= size
             self._condition.notify_all()
@@ -264,6 +270,9 @@ class KafkaJournal:
         return self.options.when_full == "drop_oldest" and self.fullness() > _NEARLY
 
     def _why_full(self, more: int) -> str:
+        silent_s = time.monotonic() - self._heard if self._queued else 0.0
+        if silent_s > self.options.timeout_s:
+            return f"Kafka {self.options.servers} has not answered for {silent_s:.0f} s, and batches wait for it"
         held = self._state.bytes + self._queued_bytes
         if held + more > self.options.max_bytes:
             return (

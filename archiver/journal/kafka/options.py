@@ -17,7 +17,7 @@ class KafkaJournalOptions(KafkaOptions):
     partition: int = Field(0, ge=0, description="which of its partitions is the journal of this archive")
     partitions: int = Field(1, ge=1, description="how many a topic that is made gets: one for each archive")
     replication: int = Field(3, ge=1, description="how many brokers a topic that is made is kept on")
-    timeout_s: int = Field(30, ge=1, description="how long a batch waits for brokers that are away until it is refused")
+    timeout_s: int = Field(30, ge=1, description="how long brokers may be silent until batches are refused")
     max_bytes: int = Field(10 * 2**30, gt=0, description="samples kept at most, in bytes")
     max_age_s: int = Field(30 * DAY_NS // 10**9, gt=0, description="age of its oldest sample when it counts as full")
     when_full: Literal["block", "drop_oldest"] = Field(

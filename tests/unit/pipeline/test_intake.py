@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from archiver.journal.sqlite import SqliteJournal, SqliteOptions
+from archiver.journal.file import FileJournal, FileOptions
 from archiver.model import ArchiveGroup, BackpressureError, Kind, Metadata, SampleBatch
 from archiver.model.time import DAY_NS, NANOSECONDS, now
 from archiver.pipeline import intake
@@ -34,7 +34,7 @@ class Bench:
     def __init__(self, directory: Path) -> None:
         self.store = Store(directory / "archive.db")
         self.catalog = Catalog(self.store)
-        self.journal = SqliteJournal(directory, SqliteOptions())
+        self.journal = FileJournal(directory, FileOptions())
         self.journal.open()
         self.latest = Latest()
         self.router = Router(GROUPS)
@@ -148,7 +148,7 @@ def test_what_the_door_refused_is_accounted_for(bench: Bench):
 
 
 def test_a_full_journal_takes_nothing_and_says_when_to_come_back(bench: Bench):
-    bench.journal.options = SqliteOptions(max_bytes=10)
+    bench.journal.options = FileOptions(max_bytes=10)
     with pytest.raises(BackpressureError, match="journal is full") as error:
         bench.submit(SampleBatch.from_columns("T:1", [NOW], [1.0]))
     assert error.value.retry_after_s > 0
@@ -258,16 +258,16 @@ def test_a_batch_is_judged_by_the_router_that_is_in_force_when_it_is_appended(be
 
 def test_a_paused_intake_has_all_that_it_took_in_the_journal(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     """Even when the newest batch was turned away and an older one is yet to be committed."""
-    go_on, commit = threading.Event(), SqliteJournal._commit
+    go_on, commit = threading.Event(), FileJournal._write
 
     def held(*given) -> None:
         assert go_on.wait(10)
         commit(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(SqliteJournal, "_commit", held)
+        patch.setattr(FileJournal, "_write", held)
         taken = bench.intake.submit(SampleBatch.from_columns("T:1", [NOW], [1.0]))
-        bench.journal.options = SqliteOptions(max_bytes=10)
+        bench.journal.options = FileOptions(max_bytes=10)
         turned_away = bench.intake.submit(SampleBatch.from_columns("T:1", [NOW], [2.0]))
         assert isinstance(turned_away.exception(10), BackpressureError)
         patch.setattr(intake, "wait", lambda futures: (go_on.set(), wait(futures, 10)))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from archiver.journal.sqlite import SqliteJournal, SqliteOptions
+from archiver.journal.file import FileJournal, FileOptions
 from archiver.model import SampleBatch
 from archiver.model.time import NANOSECONDS, now
 from archiver.pipeline import keeper as module
@@ -26,7 +26,7 @@ SOON_S = 30.0
 class Bench:
     def __init__(self, directory: Path) -> None:
         self.store = Store(directory / "archive.db")
-        self.journal = SqliteJournal(directory, SqliteOptions())
+        self.journal = FileJournal(directory, FileOptions())
         self.journal.open()
         self.tools = LaneTools(self.journal, Ledger(self.store), DeadLetters(self.store), Snapshots(self.store))
         self.latest = Latest()

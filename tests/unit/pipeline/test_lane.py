@@ -10,7 +10,7 @@ import pytest
 
 from archiver.backends.memory import MemoryBackend
 from archiver.config import LaneSettings
-from archiver.journal.sqlite import SqliteJournal, SqliteOptions
+from archiver.journal.file import FileJournal, FileOptions
 from archiver.model import (
     ArchiveGroup,
     Interval,
@@ -69,7 +69,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.store = Store(self.directory / "archive.db")
-        self.journal = SqliteJournal(self.directory, SqliteOptions(max_age_s=10**10))
+        self.journal = FileJournal(self.directory, FileOptions(max_age_s=10**10))
         self.journal.open()
         self.tools = LaneTools(self.journal, Ledger(self.store), DeadLetters(self.store), Snapshots(self.store))
         self.router = Router(GROUPS)
