@@ -116,16 +116,17 @@ class Segments:
         paths = sorted(self._folder.glob("*.log"))
         for path in reversed(paths):  # a frame that could not be cut off is there once more in the next file
             self._segments.insert(0, self._recover(path, self._segments[0] if self._segments else None))
-        if streams := {segment.head.stream for segment in self._segments}:
-            if len(streams) > 1:
-                raise PermanentError(f"{self._folder} has files of several journals: {', '.join(sorted(streams))}")
-            self.stream = streams.pop()
-        else:
-            self.stream = uuid.uuid4().hex
         self._trimmed = self._read_trimmed()
+        if not self._segments:
+            self.stream = uuid.uuid4().hex
+            self._begin()
+            return
+        streams = {segment.head.stream for segment in self._segments}
+        if len(streams) > 1:
+            raise PermanentError(f"{self._folder} has files of several journals: {', '.join(sorted(streams))}")
+        self.stream = streams.pop()
         self._check_order()
-        if self._segments:
-            self._append_to(self._segments[-1].path)
+        self._append_to(self._segments[-1].path)
 
     def close(self) -> None:
         """Close the file."""
@@ -175,10 +176,13 @@ class Segments:
 
     def _active(self) -> Segment:
         """Return the segment to append to: a new one when the last one is long enough, or cannot be used any more."""
-        if self._segments and self._file is not None and self._segments[-1].size < _SEGMENT_BYTES:
+        if self._file is not None and self._segments[-1].size < _SEGMENT_BYTES:
             return self._segments[-1]
-        if self._segments:
-            _write_index(self._segments[-1])
+        _write_index(self._segments[-1])
+        return self._begin()
+
+    def _begin(self) -> Segment:
+        """Begin a file, and append to that one."""
         head = Head(self.stream, self.last + 1, self.newest)
         path = self._folder / f"{head.first:020}.log"
         fresh = path.with_suffix(".new")
