@@ -19,7 +19,7 @@ from pydantic import Field
 from archiver.model import ForebayError, PermanentError, TransientError
 from archiver.ports import Options
 
-ANSWER_S = 15.0
+ANSWER_S = 10.0
 """How long the broker has to answer what is not a matter of waiting for data."""
 
 LARGEST_MESSAGE = 96 * 2**20
@@ -27,6 +27,7 @@ LARGEST_MESSAGE = 96 * 2**20
 
 _PAUSE_S = 0.1
 _SETTLING = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,  # made just now
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -78,8 +79,8 @@ class Cluster:
         }
         return Consumer(self._settings(fixed, settings))
 
-    def error(self, doing: str, error: KafkaError) -> ForebayError:
-        """Return an error of the client as ours: one that the data causes is permanent, all others may pass."""
+    def error(self, doing: str, error: Any) -> ForebayError:
+        """Return an error of the client (a ``KafkaError``) as ours: permanent when the data is its cause."""
         met = f" ({self._met})" if self._met and self._met not in error.str() else ""
         text = f"{doing} at Kafka {self.servers}: {error.str()}{met}"
         return PermanentError(text) if error.code() in _REFUSED else TransientError(text)

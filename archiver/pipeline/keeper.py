@@ -82,6 +82,7 @@ class Keeper:
         """Absorb, snapshot and trim now."""
         with self._working:
             self.absorb()
+            self._catch_up()
             self._snapshot()
             self._trim()
 
@@ -102,10 +103,19 @@ class Keeper:
 
     def _tick(self) -> None:
         self.absorb()
+        self._catch_up()
         if self._snapshot_pays():
             self._snapshot()
         self._trim()
         self._drop_oldest()
+
+    def _catch_up(self) -> None:
+        """Take into account what others appended to the journal: the lanes pass it, and no intake here told of it."""
+        reached, offset = min((lane.position or 0 for lane in self._lanes()), default=0), self._latest.offset
+        while offset < reached and (entries := self._tools.journal.read(offset, 1_000_000)):
+            for entry in entries:
+                self._latest.update(versions_of_last(entry.batch), entry.offset)
+            offset = entries[-1].offset
 
     def _snapshot_pays(self) -> bool:
         """Whether a snapshot lets the journal trim enough: it costs a row per element."""

@@ -53,7 +53,8 @@ class Latest:
         """Take a journal entry into account, of which `versions_of_last` left these; late ones change nothing."""
         size = sum(last.values(kind).nbytes for kind in _OF_ANY_SIZE.intersection(last.kinds))
         with self._lock:
-            self._ahead.add(offset)  # entries may be announced out of order
+            if offset > self._offset:
+                self._ahead.add(offset)  # entries may be announced out of order
             while self._offset + 1 in self._ahead:
                 self._offset += 1
                 self._ahead.remove(self._offset)

@@ -12,9 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from archiver.backends.kafka import KafkaBackend
+from archiver.backends.kafka.consumer import subscribe
 from archiver.journal.kafka import KafkaJournal, KafkaJournalOptions
-from archiver.ports import Journal
+from archiver.ports import Backend, Journal
+from archiver.testing.harness import PluginHarness
 from archiver.testing.postgresql import UnavailableError
+from archiver.testing.rows import Row, rows_of
 
 JARS = Path(__file__).parents[2] / ".cache" / "kafka"
 START_TIMEOUT_S = 60
@@ -189,3 +193,26 @@ class KafkaJournalHarness:
         self._places[id(journal)] = journal, options
         journal.open()
         return journal
+
+
+class KafkaBackendHarness(PluginHarness):
+    """Harness of the Kafka backend: topics of its own for each place, read by the reference consumer.
+
+    Parameters
+    ----------
+    server : KafkaServer
+    root : Path
+        An empty directory; it names the topics too.
+    """
+
+    def __init__(self, server: KafkaServer, root: Path) -> None:
+        name = f"{root.name}-{time.time_ns()}"
+        options = {"servers": server.servers, "replication": 1, "partitions": 3}
+        super().__init__(KafkaBackend, root, lambda number: options | {"topic": f"{name}-{number}"})
+        self._servers = server.servers
+
+    def received(self, backend: Backend) -> list[Row]:
+        """Return what a consumer of committed messages gets from the beginning of the topic on."""
+        topic = self._places[id(backend)][2]["topic"]
+        got = subscribe(self._servers, topic, f"test-{time.time_ns()}", end=True)
+        return [row for message in got for row in rows_of(message.batch)]

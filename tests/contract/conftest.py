@@ -25,6 +25,7 @@ from archiver.testing.harness import (
     PluginHarness,
     VolatileHarness,
 )
+from archiver.testing.passing_contract import PassingHarness
 from archiver.testing.source_contract import SourceHarness
 
 T0 = 1_767_225_600_000_000_000
@@ -50,12 +51,30 @@ def _postgresql(plugin: Any, root: Path, request: pytest.FixtureRequest) -> Back
     )
 
 
+def _oracle(plugin: Any, root: Path, request: pytest.FixtureRequest, fixture: str) -> BackendHarness:
+    url = request.getfixturevalue(fixture)
+    from archiver.testing.oracle import oracle_harness
+
+    return oracle_harness(plugin, root, url)
+
+
 BACKENDS: dict[str, dict[str, Make]] = {
     "memory": {"memory": _memory},
     "parquet": {"parquet": _parquet},
-    "sql": {"sql-sqlite": _sqlite, "sql-postgresql": _postgresql},
+    "sql": {
+        "sql-sqlite": _sqlite,
+        "sql-postgresql": _postgresql,
+        "sql-oracle-double": partial(_oracle, fixture="oracle_double_url"),
+        "sql-oracle": partial(_oracle, fixture="oracle_url"),
+    },
 }
 """Kind of backend to the harnesses that test it, by name. A new kind needs an entry: a test says so."""
+
+PASSING: dict[str, Callable[[Path, pytest.FixtureRequest], PassingHarness]] = {
+    "kafka": lambda root, request: _kafka_backend(root, request),
+    "stream": lambda root, request: _stream(root),
+}
+"""Kind of backend that only passes samples on to its harness; it is under another suite."""
 
 JOURNALS: dict[str, Callable[[Any, Path, pytest.FixtureRequest], JournalHarness]] = {
     "file": lambda plugin, root, _: DirectoryJournalHarness(plugin, root, lambda size: {"max_bytes": size}),
@@ -69,6 +88,19 @@ def _kafka_journal(root: Path, request: pytest.FixtureRequest) -> JournalHarness
     from archiver.testing.kafka import KafkaJournalHarness
 
     return KafkaJournalHarness(server, root)
+
+
+def _kafka_backend(root: Path, request: pytest.FixtureRequest) -> PassingHarness:
+    server = request.getfixturevalue("kafka")
+    from archiver.testing.kafka import KafkaBackendHarness
+
+    return KafkaBackendHarness(server, root)
+
+
+def _stream(root: Path) -> PassingHarness:
+    from archiver.testing.stream import StreamHarness
+
+    return StreamHarness(root)
 
 
 def _host(root: Path, patch: pytest.MonkeyPatch) -> SourceHarness:
@@ -167,7 +199,7 @@ def _drop_postgresql(options: Mapping[str, Any]) -> None:
 def every_backend() -> list[Any]:
     """Return a parameter per harness of every registered kind; a kind without one is a parameter that fails."""
     found = []
-    for kind in registry.names(registry.BACKENDS):
+    for kind in sorted(set(registry.names(registry.BACKENDS)) - PASSING.keys()):
         makes: Mapping[str, Make | None] = BACKENDS.get(kind) or {kind: None}
         found += [pytest.param((kind, make), id=name) for name, make in makes.items()]
     return found
@@ -184,6 +216,18 @@ def backend_harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
     except ConfigurationError as exc:
         pytest.skip(str(exc))
     harness = make(plugin, tmp_path, request)
+    yield harness
+    harness.close()
+
+
+@pytest.fixture(params=sorted(PASSING))
+def passing_harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PassingHarness]:
+    """Yield the harness of a backend that only passes samples on."""
+    try:
+        registry.load(registry.BACKENDS, request.param)
+    except ConfigurationError as exc:
+        pytest.skip(str(exc))
+    harness = PASSING[request.param](tmp_path, request)
     yield harness
     harness.close()
 

@@ -1,0 +1,92 @@
+"""What is in a message of the samples topic: see docs/reference/stream-format.md."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from archiver.model import InvalidInputError, SampleBatch
+from archiver.model.batch import SCHEMA_VERSION
+from archiver.model.ipc import from_ipc, to_ipc
+
+MESSAGE_BYTES = 8 * 2**20
+"""About the largest message that is made of several samples."""
+
+_GROUP, _SCHEMA = "forebay.group", "forebay.schema"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to be sent: which partition, and the Arrow IPC stream."""
+
+    partition: int
+    value: bytes
+
+    @property
+    def key(self) -> bytes:
+        """The number of the partition: who copies the topic by key keeps the order of each element."""
+        return str(self.partition).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Samples of one archive group, as a consumer got them."""
+
+    group: str
+    batch: SampleBatch
+
+
+class Sharding:
+    """Puts each element into a partition, always the same: CRC-32 of its name in UTF-8, modulo their number.
+
+    Parameters
+    ----------
+    partitions : int
+    """
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+        self._known: dict[str, int] = {}
+
+    def messages(self, batch: SampleBatch) -> Iterator[Outgoing]:
+        """Yield a batch as messages; the samples of an element stay in their order."""
+        shards = np.array([self._shard(name) for name in batch.elements], np.int32)[batch.codes]
+        order = np.argsort(shards, kind="stable")
+        rows, ordered = batch.take(order), shards[order]
+        most = max(1, MESSAGE_BYTES * batch.num_rows // max(1, batch.to_arrow().nbytes))
+        edges = [0, *(np.flatnonzero(np.diff(ordered)) + 1).tolist(), batch.num_rows]
+        for start, end in pairwise(edges):
+            for first in range(start, end, most):
+                part = rows.slice(first, min(most, end - first)).pruned().compacted()
+                yield Outgoing(int(ordered[first]), to_ipc(part.to_arrow()))
+
+    def _shard(self, name: str) -> int:
+        shard = self._known.get(name)
+        if shard is None:
+            shard = self._known[name] = zlib.crc32(name.encode()) % self._partitions
+        return shard
+
+
+def headers(group: str) -> list[tuple[str, bytes]]:
+    """Return the headers of a message."""
+    return [(_GROUP, group.encode()), (_SCHEMA, SCHEMA_VERSION)]
+
+
+def received(message: Any) -> Received:
+    """Return what a message holds.
+
+    Raises
+    ------
+    InvalidInputError
+        It is not of this format.
+    """
+    found = dict(message.headers() or ())
+    where = f"{message.topic()}/{message.partition()} at offset {message.offset()}"
+    if found.get(_SCHEMA) != SCHEMA_VERSION:
+        raise InvalidInputError(f"{where}: no samples in schema {SCHEMA_VERSION.decode()}: something else wrote it")
+    return Received(found[_GROUP].decode(), SampleBatch(from_ipc(message.value())))
