@@ -84,6 +84,18 @@ def kafka() -> Iterator[Any]:
         pytest.skip(str(exc))
 
 
+@pytest.fixture(scope="session")
+def influxdb() -> Iterator[Any]:
+    """Lend a private InfluxDB 1 to the whole run; skip where none is installed."""
+    from archiver.testing import influxdb
+
+    try:
+        with influxdb.running_server() as server:
+            yield server
+    except UnavailableError as exc:
+        pytest.skip(str(exc))
+
+
 @dataclass(frozen=True)
 class Done:
     """What a command gave: exit status, bytes of the output, text of the error stream."""

@@ -58,9 +58,17 @@ def _oracle(plugin: Any, root: Path, request: pytest.FixtureRequest, fixture: st
     return oracle_harness(plugin, root, url)
 
 
+def _influx(plugin: Any, root: Path, request: pytest.FixtureRequest, fixture: str, **options: str) -> BackendHarness:
+    server = request.getfixturevalue(fixture)
+    from archiver.testing.influxdb import influx_harness
+
+    return influx_harness(plugin, root, server.url, **options)
+
+
 BACKENDS: dict[str, dict[str, Make]] = {
     "memory": {"memory": _memory},
     "parquet": {"parquet": _parquet},
+    "influx": {"influx-1": partial(_influx, fixture="influxdb")},
     "sql": {
         "sql-sqlite": _sqlite,
         "sql-postgresql": _postgresql,

@@ -1,0 +1,170 @@
+"""The backend: its verbs, one writer at a time, and what becomes of an error."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
+
+from archiver.backends.influx.client import Client
+from archiver.backends.influx.options import InfluxOptions
+from archiver.backends.influx.reading import Reader
+from archiver.backends.influx.segments import Segments
+from archiver.backends.influx.state import State
+from archiver.backends.influx.writing import Writer
+from archiver.model import Interval, PermanentError, SampleBatch, TransientError
+from archiver.ports import (
+    BackendContext,
+    BackendLimits,
+    BeforeCommit,
+    Coverage,
+    Options,
+    Position,
+    Segment,
+    WriteReceipt,
+)
+
+
+class InfluxBackend:
+    """Keeps samples as points of a measurement per archive group.
+
+    Parameters
+    ----------
+    context : BackendContext
+        Each group's `segment_ns` is the length of its segments.
+    options : InfluxOptions
+    """
+
+    Options: ClassVar[type[Options]] = InfluxOptions
+
+    def __init__(self, context: BackendContext, options: InfluxOptions) -> None:
+        self.name = context.name
+        self.limits = BackendLimits()
+        self._context = context
+        self._options = options
+        self._writing = threading.Lock()
+        self._opened: tuple[Client, Reader, Writer | None] | None = None
+
+    def open(self) -> None:
+        """Connect, and make the database where there is none.
+
+        Raises
+        ------
+        TransientError
+            The server cannot be reached, or does not know the credentials.
+        ConfigurationError
+            The database drops old data by itself, or a newer version wrote it.
+        """
+        self.close()
+        client = Client(self._options, f"backend {self.name!r}")
+        try:
+            client.connect()
+            reader = Reader(client)
+            if not self._context.read_only:
+                client.make_database()
+                reader.make_mark()
+            reader.state()
+        except BaseException:
+            client.close()
+            raise
+        writer = None if self._context.read_only else Writer(client, reader, self._context)
+        self._opened = client, reader, writer
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._writing:
+            opened, self._opened = self._opened, None
+            if opened is not None:
+                client, _, writer = opened
+                if writer is not None:
+                    writer.close()
+                client.close()
+
+    def position(self, stream: str) -> Position | None:
+        """Return the position stored with the data for this stream."""
+        offset = self._reader().state().offsets.get(stream)
+        return None if offset is None else Position(stream, offset)
+
+    def write(
+        self,
+        parts: Mapping[str, SampleBatch],
+        position: Position | None = None,
+        before_commit: BeforeCommit | None = None,
+    ) -> WriteReceipt:
+        """Store samples, by group, and the position: see `archiver.ports.Backend.write`."""
+        with self._writing:
+            return self._writer().write(parts, position, before_commit)
+
+    def read(
+        self,
+        elements: Sequence[str],
+        interval: Interval,
+        *,
+        groups: Sequence[str] | None = None,
+        as_of: int | None = None,
+        versions: bool = False,
+    ) -> Iterator[SampleBatch]:
+        """Yield the samples of some elements in an interval: see `archiver.ports.Backend.read`."""
+        reader = self._reader()
+        state = reader.state()
+        yield from reader.read(state, elements, interval, _chosen(state, groups), as_of, versions)
+
+    def last_before(
+        self,
+        elements: Sequence[str],
+        time: int,
+        *,
+        groups: Sequence[str] | None = None,
+        as_of: int | None = None,
+    ) -> SampleBatch:
+        """Return the last valid sample per element before `time` (ns): see `archiver.ports.Backend.last_before`."""
+        reader = self._reader()
+        state = reader.state()
+        return reader.last_before(state, elements, time, _chosen(state, groups), as_of)
+
+    def elements(self) -> list[str]:
+        """Return the names of all elements that have a sample here, sorted."""
+        reader = self._reader()
+        state = reader.state()
+        return sorted({name for group in state.groups for name in reader.newest(state, group)})
+
+    def coverage(self) -> list[Coverage]:
+        """Return first time, last time and number of samples (versions counted) of each group that has any."""
+        groups = self._reader().state().groups
+        return [Coverage(name, groups[name].first, groups[name].last, groups[name].rows) for name in sorted(groups)]
+
+    def segments(self, group: str) -> list[Segment]:
+        """Return the segments of a group that hold samples, oldest first; how many bytes they take is not known."""
+        reader = self._reader()
+        state = reader.state()
+        held = Segments(reader.segments(group), state).extents if group in state.groups else []
+        return [Segment(group, interval, extent.rows, 0) for interval, extent in held]
+
+    def drop_before(self, group: str, time: int) -> list[Segment]:
+        """Drop the segments of a group that end at or before `time` (ns); return what was dropped.
+
+        Raises
+        ------
+        UnsupportedError
+            InfluxDB 3 deletes nothing.
+        """
+        with self._writing:
+            return self._writer().drop_before(group, time)
+
+    def _reader(self) -> Reader:
+        if self._opened is None:
+            raise TransientError(f"backend {self.name!r} is not open")
+        return self._opened[1]
+
+    def _writer(self) -> Writer:
+        if self._context.read_only:
+            raise PermanentError(f"backend {self.name!r} is open read-only: write through the process that owns it")
+        self._reader()
+        assert self._opened is not None
+        assert self._opened[2] is not None
+        return self._opened[2]
+
+
+def _chosen(state: State, groups: Sequence[str] | None) -> list[str]:
+    """Return the groups that hold samples, of those that are asked for."""
+    return sorted(name for name in state.groups if groups is None or name in groups)

@@ -1,0 +1,241 @@
+"""What a write does: points first, then the one string that makes them count."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from archiver.backends.influx import layout, lines, names
+from archiver.backends.influx.client import Client
+from archiver.backends.influx.errors import NotTakenError
+from archiver.backends.influx.reading import Reader
+from archiver.backends.influx.segments import Segments, point_time
+from archiver.backends.influx.state import RESERVED_AT_ONCE, Extent, SegmentRecord, State
+from archiver.backends.influx.versions import existing_of, ordinals
+from archiver.model import PermanentError, SampleBatch, TransientError
+from archiver.model.batch import Int64s, Mask, sort_order
+from archiver.model.identity import Watermarks, duplicates
+from archiver.ports import BackendContext, BeforeCommit, Position, Segment, WriteReceipt
+
+CONNECTIONS = 2
+"""Bodies that are posted at a time: a server takes two sooner than one, and not more of them."""
+
+
+class Writer:
+    """Writes of one process; what it remembers from one to the next is used only if nobody else wrote in between.
+
+    Parameters
+    ----------
+    client : Client
+    reader : Reader
+    context : BackendContext
+    """
+
+    def __init__(self, client: Client, reader: Reader, context: BackendContext) -> None:
+        self._client = client
+        self._reader = reader
+        self._context = context
+        self._known: State | None = None
+        self._marks: dict[str, Watermarks] = {}
+        self._segments: dict[str, Segments] = {}
+        self._used = 0
+        self._limit = 0
+        self._posting = ThreadPoolExecutor(CONNECTIONS, f"influx-{context.name}")
+
+    def close(self) -> None:
+        """Give back the numbers that were not used, where the server takes that, and end the threads."""
+        self._posting.shutdown()
+        state = self._known
+        if state is not None and self._limit and self._used <= state.committed:
+            try:
+                self._put_state(replace(state, reserved=state.committed))
+            except (TransientError, PermanentError):  # then they are passed over, which costs nothing
+                return
+
+    def write(
+        self, parts: Mapping[str, SampleBatch], position: Position | None, before_commit: BeforeCommit | None
+    ) -> WriteReceipt:
+        """Store samples and position: see `archiver.ports.Backend.write`."""
+        with _no_sample_to_blame():
+            state = self._begin()
+            if position is not None and position.offset <= state.offsets.get(position.stream, -1):
+                return WriteReceipt(Position(position.stream, state.offsets[position.stream]), repeated=True)
+            fresh, known = self._sort_out(state, parts)
+            number = self._number(state) if fresh else state.committed
+        records = self._post(fresh, number)
+        receipt = WriteReceipt(position, known)
+        if before_commit is not None:
+            before_commit(receipt)
+        with _no_sample_to_blame():
+            self._commit(state.with_commit(number) if fresh else state, fresh, records, position)
+        return receipt
+
+    def drop_before(self, group: str, time: int) -> list[Segment]:
+        """Drop the segments of a group that end at or before `time`; return them.
+
+        The samples go first: when that is interrupted, the segments are still there to be dropped again.
+        """
+        state = self._begin()
+        held = self._segments_of(state, group).extents
+        gone = [(interval, extent) for interval, extent in held if interval.end <= time]
+        if not gone:
+            return []
+        end, last = gone[-1][0].end, point_time(gone[-1][0])
+        self._client.query(f"DELETE FROM {names.identifier(group)} WHERE time <= {min(end - 1, layout.LAST_TIME)}")
+        rest = {name: extent for name, extent in state.groups.items() if name != group}
+        if left := [extent for interval, extent in held if interval.end > time]:
+            rest[group] = _joined(left)
+        self._put_state(replace(state, groups=rest))
+        self._client.query(
+            f'DELETE FROM {names.identifier(layout.SEGMENTS)} WHERE "group" = {names.literal(group)} AND time <= {last}'
+        )
+        for remembered in (self._marks, self._segments):
+            remembered.pop(group, None)
+        return [Segment(group, interval, extent.rows, 0) for interval, extent in gone]
+
+    # -- what is known --------------------------------------------------------------------------------
+
+    def _begin(self) -> State:
+        """Return what is committed, and forget what was true of another state."""
+        state = self._reader.state()
+        if state != self._known:
+            self._marks, self._segments = {}, {}
+            self._known = state
+        return state
+
+    def _number(self, state: State) -> int:
+        """Return a number for a write that no other has had; numbers are set aside before they are used."""
+        number = max(self._used, state.committed) + 1
+        if state.reserved != self._limit or number > self._limit:
+            number = max(self._used, state.committed, state.reserved) + 1
+            self._put_state(replace(state, reserved=number + RESERVED_AT_ONCE))
+            self._limit = number + RESERVED_AT_ONCE
+        return number
+
+    def _marks_of(self, state: State, group: str) -> Watermarks:
+        if group not in self._marks:
+            self._marks[group] = Watermarks(self._reader.newest(state, group))
+        return self._marks[group]
+
+    def _segments_of(self, state: State, group: str) -> Segments:
+        if group not in self._segments:
+            self._segments[group] = Segments(self._reader.segments(group), state)
+        return self._segments[group]
+
+    # -- steps of a write -----------------------------------------------------------------------------
+
+    def _sort_out(
+        self, state: State, parts: Mapping[str, SampleBatch]
+    ) -> tuple[dict[str, tuple[SampleBatch, Int64s]], dict[str, Mask]]:
+        """Return the samples that are new, with their version numbers, and per group given which are known."""
+        fresh, known = {}, {}
+        for group, batch in parts.items():
+            rows, versions, known[group] = self._new_rows(state, group, batch)
+            if rows.num_rows:
+                fresh[group] = rows, versions
+                self._segments_of(state, group)
+        return fresh, known
+
+    def _new_rows(self, state: State, group: str, batch: SampleBatch) -> tuple[SampleBatch, Int64s, Mask]:
+        if not batch.num_rows:
+            return batch, np.zeros(0, np.int64), np.zeros(0, bool)
+        marks = self._marks_of(state, group)
+        late = batch.filter(marks.at_or_below(batch)) if marks.newest else SampleBatch.empty()
+        existing = existing_of(self._reader, state, group, late)
+        ordered = batch.compacted()
+        order = sort_order(ordered.codes, ordered.source_time, ordered.sequence)
+        if order is not None:
+            ordered = ordered.take(order)
+        known = duplicates(ordered, existing.batch)
+        rows = ordered.filter(~known).sorted()
+        if order is not None:
+            known[order] = known.copy()
+        return rows, ordinals(rows, existing), known
+
+    def _post(self, fresh: Mapping[str, tuple[SampleBatch, Int64s]], number: int) -> dict[str, list[SegmentRecord]]:
+        """Post points and segments; encode the next body while others are on their way."""
+        records = {
+            group: self._segments[group].grown(rows.source_time, self._context.group(group).segment_ns, number)
+            for group, (rows, _) in fresh.items()
+        }
+        bodies: Iterable[Any] = chain.from_iterable(
+            lines.bodies(group, rows, versions, number) for group, (rows, versions) in fresh.items()
+        )
+        if records:
+            bodies = chain([_segment_lines(records)], bodies)
+        pending: deque[Future[None]] = deque()
+        try:
+            for body in bodies:
+                pending.append(self._posting.submit(self._client.write, body))
+                if len(pending) > CONNECTIONS:
+                    pending.popleft().result()
+                    self._used = number
+            while pending:
+                pending.popleft().result()
+                self._used = number
+        except BaseException as exc:
+            failed = [exc, *(future.exception() for future in pending)]
+            if any(not isinstance(error, NotTakenError) for error in failed):
+                self._used = number  # something of it may be there
+            raise
+        return records
+
+    def _commit(
+        self,
+        state: State,
+        fresh: Mapping[str, tuple[SampleBatch, Int64s]],
+        records: Mapping[str, list[SegmentRecord]],
+        position: Position | None,
+    ) -> None:
+        """Let the points count, and take them as known."""
+        groups = dict(state.groups)
+        for group, (rows, _) in fresh.items():
+            extent = Extent(rows.num_rows, int(rows.source_time.min()), int(rows.source_time.max()))
+            groups[group] = groups[group].joined(extent) if group in groups else extent
+        offsets = dict(state.offsets) | ({} if position is None else {position.stream: position.offset})
+        self._put_state(replace(state, offsets=offsets, groups=groups, reserved=max(self._limit, state.reserved)))
+        for group, (rows, _) in fresh.items():
+            self._marks[group].advance(rows)
+            self._segments[group].put(records[group])
+
+    def _put_state(self, state: State) -> None:
+        if state == self._known:
+            return
+        text = state.text().replace("\\", "\\\\").replace('"', '\\"')
+        self._client.write(f'{layout.STATE} state="{text}" 0\n'.encode())
+        self._known = state
+
+
+def _segment_lines(records: Mapping[str, list[SegmentRecord]]) -> bytes:
+    """Return the lines of segments."""
+    found = []
+    for group, ours in records.items():
+        for record in ours:
+            text = record.text().replace('"', '\\"')
+            found.append(
+                f'{layout.SEGMENTS},group={names.escaped(group)} segment="{text}" {point_time(record.interval)}\n'
+            )
+    return "".join(found).encode()
+
+
+def _joined(extents: list[Extent]) -> Extent:
+    whole = extents[0]
+    for extent in extents[1:]:
+        whole = whole.joined(extent)
+    return whole
+
+
+@contextmanager
+def _no_sample_to_blame() -> Iterator[None]:
+    """Raise `TransientError` for whatever fails: the lane must not look for a sample that is the reason."""
+    try:
+        yield
+    except PermanentError as exc:
+        raise TransientError(str(exc)) from exc

@@ -1,0 +1,209 @@
+"""A private InfluxDB 1 server for tests and measurements: Debian's influxd, in a temporary folder, gone afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from archiver.ports import BackendContext
+from archiver.testing.harness import PluginHarness
+from archiver.testing.postgresql import UnavailableError
+
+TOKEN = "forebay-test"
+"""What tests send to a server that wants a token."""
+START_TIMEOUT_S = 60
+_STOP_TIMEOUT_S = 60
+_SETTINGS = {
+    "INFLUXDB_HTTP_MAX_BODY_SIZE": "0",
+    "INFLUXDB_HTTP_LOG_ENABLED": "false",
+    "INFLUXDB_REPORTING_DISABLED": "true",
+    "INFLUXDB_MONITOR_STORE_ENABLED": "false",
+}
+
+
+class InfluxdbServer:
+    """influxd on a free port of 127.0.0.1, with its defaults but for a body of any size.
+
+    Parameters
+    ----------
+    program : str
+        Path of ``influxd``.
+    directory : Path
+        Folder for its files; may hold what an earlier one left.
+    settings : mapping, optional
+        More settings, as environment variables.
+    """
+
+    def __init__(self, program: str, directory: Path, settings: Mapping[str, str] | None = None) -> None:
+        self._program = program
+        self._directory = directory
+        self._settings = _SETTINGS | dict(settings or {})
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port, self._inner_port = _free_ports(2)
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def version(self) -> str:
+        """Its version, such as ``1.6.7``."""
+        shown = subprocess.run([self._program, "version"], capture_output=True, text=True, check=True).stdout
+        return next(word for word in shown.replace("~", " ").split() if word.lstrip("v")[:1].isdigit()).lstrip("v")
+
+    def start(self) -> None:
+        """Start, and return when it answers.
+
+        Raises
+        ------
+        UnavailableError
+            It does not start.
+        """
+        environment = {
+            **os.environ,
+            "INFLUXDB_DATA_DIR": str(self._directory / "data"),
+            "INFLUXDB_DATA_WAL_DIR": str(self._directory / "wal"),
+            "INFLUXDB_META_DIR": str(self._directory / "meta"),
+            "INFLUXDB_BIND_ADDRESS": f"127.0.0.1:{self._inner_port}",
+            "INFLUXDB_HTTP_BIND_ADDRESS": f"127.0.0.1:{self.port}",
+            **self._settings,
+        }
+        log = self._directory / "log"
+        with log.open("ab") as file:
+            self._process = subprocess.Popen(
+                [self._program, "run"], env=environment, stdout=file, stderr=file, cwd=self._directory
+            )
+        end = time.monotonic() + START_TIMEOUT_S
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > end:
+                self.stop()
+                raise UnavailableError(f"influxd does not start: {log.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End it as a power cut would (SIGKILL)."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End it in order; harmless when it does not run."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/ping", timeout=5) as answer:
+                return bool(answer.status == 204)
+        except (OSError, urllib.error.URLError):
+            return False
+
+
+def find_program() -> str:
+    """Return the path of ``influxd``.
+
+    Raises
+    ------
+    UnavailableError
+        It is not installed.
+    """
+    program = shutil.which("influxd")
+    if program is None:
+        raise UnavailableError("InfluxDB is not installed (scripts/servers; Debian: apt-get install influxdb)")
+    return program
+
+
+@contextmanager
+def running_server(settings: Mapping[str, str] | None = None) -> Iterator[InfluxdbServer]:
+    """Lend a started server; it and its files are gone afterwards.
+
+    Raises
+    ------
+    UnavailableError
+        See `find_program`.
+    """
+    program = find_program()
+    directory = Path(tempfile.mkdtemp(prefix="forebay-influx-"))
+    server = InfluxdbServer(program, directory, settings)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(directory)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports of 127.0.0.1 that nobody listens on."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def influx_harness(plugin: Any, root: Path, url: str, **options: str) -> PluginHarness:
+    """Return the harness of the backend on an InfluxDB: a database for each place.
+
+    Parameters
+    ----------
+    plugin : type
+        The class behind the entry point.
+    root : Path
+        An empty directory.
+    url : str
+    **options
+        For every place.
+    """
+
+    def of_place(number: int) -> Mapping[str, str]:
+        return {"url": url, "database": f"contract-{root.parent.name}-{number}", **options}
+
+    return PluginHarness(plugin, root, of_place, _count, _drop)
+
+
+def influxql(url: str, database: str, statement: str) -> list[dict[str, Any]]:
+    """Return the series of an answer, asked without the backend.
+
+    Raises
+    ------
+    RuntimeError
+        The statement fails.
+    """
+    asked = urlencode({"db": database, "epoch": "ns", "q": statement}).encode()
+    request = urllib.request.Request(f"{url}/query", asked, {"Authorization": f"Token {TOKEN}"})
+    with urllib.request.urlopen(request, timeout=START_TIMEOUT_S) as answer:
+        (result,) = json.load(answer)["results"]
+    if "error" in result:
+        raise RuntimeError(f"{statement}: {result['error']}")
+    return list(result.get("series", []))
+
+
+def _count(context: BackendContext, options: Mapping[str, Any]) -> int:
+    groups = ", ".join(f'"{group}"' for group in context.groups)
+    found = influxql(options["url"], options["database"], f'SELECT count("status") FROM {groups}')
+    return sum(series["values"][0][1] for series in found)
+
+
+def _drop(options: Mapping[str, Any]) -> None:
+    influxql(options["url"], options["database"], f'DROP DATABASE "{options["database"]}"')
