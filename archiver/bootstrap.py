@@ -12,6 +12,7 @@ from typing import Any
 
 from archiver import registry
 from archiver.config import LAST_RUN_FILE, BackendSettings, Settings
+from archiver.knowledge import PlanningKnowledge, limits_of
 from archiver.model import (
     ForebayError,
     Interval,
@@ -25,6 +26,7 @@ from archiver.pipeline.catalog import Catalog
 from archiver.pipeline.copying import CopyReceipt, copy
 from archiver.pipeline.dead_letters import DeadLetters
 from archiver.pipeline.explain import Explanation, explain
+from archiver.pipeline.holdings import Holdings
 from archiver.pipeline.intake import Intake, IntakeReceipt
 from archiver.pipeline.keeper import Keeper
 from archiver.pipeline.lane import Lane, LaneStatus, LaneTools
@@ -37,8 +39,9 @@ from archiver.pipeline.routing import Router
 from archiver.pipeline.store import Snapshots, Store
 from archiver.pipeline.tail import TailedBackend
 from archiver.ports import Backend, BackendContext, Coverage, Journal
-from archiver.query import Answer, Query, execute, expand, values_at
+from archiver.query import Answer, Query, execute, expand, plan, values_at
 from archiver.query.elements import is_glob
+from archiver.query.limits import Callers
 
 _LOG = logging.getLogger(__name__)
 
@@ -97,6 +100,7 @@ class Archive:
         self.lock = DirectoryLock(self.directory)
         self.lanes: dict[str, Lane] = {}
         self._router = Router(settings.archive_groups())
+        self._callers = Callers()
 
     # -- life -----------------------------------------------------------------------------------------
 
@@ -129,15 +133,19 @@ class Archive:
         self.journal = self._make_journal()
         self.journal.open()
         undo.callback(self.journal.close)
-        self._tools = LaneTools(self.journal, self.ledger, self.dead_letters, Snapshots(self._store))
+        snapshots = Snapshots(self._store)
+        self.holdings = Holdings(self._store, self.settings.intake.future)
+        self._tools = LaneTools(self.journal, self.ledger, self.dead_letters, snapshots, self.holdings)
+        self._known = PlanningKnowledge(self.holdings, self.dead_letters, self.catalog, lambda: self.lanes, snapshots)
         self._latest = Latest()
         self._keeper = Keeper(self._tools, self._latest, lambda: list(self.lanes.values()))
-        self._maintenance = Maintenance(lambda: list(self.lanes.values()))
+        self._maintenance = Maintenance(lambda: list(self.lanes.values()), self._known.keep)
         self.intake = Intake(
             self.journal, self.catalog, lambda: self._router, self._latest, self.settings.intake.future
         )
         self.intake.resume_after(self._keeper.recover())
         self.lanes = {backend.name: self._make_lane(backend, self._router) for backend in self.settings.backends}
+        self.holdings.use(self.lanes, self.journal.state().newest + 1)
         self._note_settings()
 
     def _note_settings(self) -> None:
@@ -165,6 +173,7 @@ class Archive:
             lane.backend.close()
         self.lanes.clear()
         self.journal.close()
+        self._known.keep()
         self._store.close()
         self.lock.release()
 
@@ -205,6 +214,7 @@ class Archive:
                 for lane, lately in zip(replaced, drained, strict=True):
                     lane.stop(drain=lately)
                 self._router, self.lanes = router, lanes
+                self.holdings.use(lanes, self.journal.state().newest + 1)
             for lane in replaced:
                 lane.backend.close()
             for name in new.keys() - kept:
@@ -245,29 +255,52 @@ class Archive:
             if lane.backend.limits.readable
         }
 
-    def query(self, query: Query) -> Answer:
+    def query(self, query: Query, caller: str = "") -> Answer:
         """Answer a query; aliases stand for the elements they name, globs for those in the catalogue that match.
+
+        Parameters
+        ----------
+        caller : str
+            Whose limits count, such as an address; nobody's when empty.
 
         Raises
         ------
         NotFoundError
             It names a backend or an archive group that does not exist, or a glob matches nothing.
-        UnsupportedError
-            It names a backend that only passes samples on.
+        LimitError, QuotaError
+            It, or its caller, asks for more than the settings allow.
+        IncompleteError
+            It requires a complete answer, and there is none.
         """
-        self._check_groups(query.groups)
-        self._check_readable(query.backend, *(range_.backend for range_ in query.ranges))
-        named = replace(query, elements=self._chosen(query.elements))
-        return execute(named, self.readers(), self._router.groups, self._healthy, hint=self._hint)
+        limits = limits_of(self.settings.query)
+        named = self._named(query)
+        lease = self._callers.admit(caller, limits) if caller else None
+        try:
+            readers, known = self.readers(), self._known.known
+            return execute(named, readers, known=known, limits=limits, hint=self._hint, lease=lease)
+        except BaseException:
+            if lease is not None:
+                lease.close()
+            raise
+
+    def plan(self, query: Query) -> dict[str, Any]:
+        """Return who would answer a query, at what cost, and why, as plain values; nothing is read.
+
+        Raises
+        ------
+        NotFoundError
+            As `query` does.
+        """
+        known = self._known.known
+        return plan(self._named(query), self.readers(), known=known).to_dict(known)
 
     def values_at(self, elements: Sequence[str], time: int, backend: str | None = None) -> SampleBatch:
         """Return the sample that held at an instant (ns), of each element that has one."""
         readers = self.readers()
-        self._check_readable(backend)
         if backend is not None and backend not in readers:
             raise NotFoundError(f"there is no backend {backend!r}; there are {', '.join(readers)}")
         chosen = readers if backend is None else {backend: readers[backend]}
-        return values_at(self._chosen(elements), time, chosen, self._router.groups, self._healthy)
+        return values_at(self._chosen(elements), time, chosen, known=self._known.known)
 
     def latest(self, elements: Sequence[str] | None = None) -> SampleBatch:
         """Return the newest sample of each element, from memory."""
@@ -371,14 +404,12 @@ class Archive:
         if source == target:
             raise InvalidInputError(f"{source} cannot be filled from itself; name another backend")
         self.flush()
-        return copy(
-            self._lane(source).backend,
-            self._lane(target).backend,
-            self._lane(target).router,
-            interval,
-            elements,
-            progress,
-        )
+        giving, taking = self._lane(source), self._lane(target)
+        shared = {part.group for part in giving.backend.coverage()}
+        receipt = copy(giving.backend, taking.backend, taking.router, interval, elements, progress)
+        self.holdings.fill(source, target, taking.router.groups.values(), interval, elements, shared)
+        taking.recount()
+        return receipt
 
     def _lane(self, name: str) -> Lane:
         if name not in self.lanes:
@@ -401,8 +432,9 @@ class Archive:
             there = ", ".join(self._router.groups)
             raise NotFoundError(f"there is no archive group {', '.join(sorted(unknown))}; there are {there}")
 
-    def _healthy(self, backend: str) -> bool:
-        return self._lane(backend).status().state == "running"
+    def _named(self, query: Query) -> Query:
+        self._check_groups(query.groups)
+        return replace(query, elements=self._chosen(query.elements))
 
     def _chosen(self, patterns: Sequence[str]) -> tuple[str, ...]:
         """Return the present names of the elements that names, aliases and globs stand for."""

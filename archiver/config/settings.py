@@ -188,6 +188,20 @@ class IntakeSettings(_Table):
     future: Duration = Field("1h", description="how far ahead of the clock a source time may be")  # type: ignore[assignment]
 
 
+class QuerySettings(_Table):
+    """How much may be asked, by a request and by a caller (over HTTP, an address), and when a backend is late."""
+
+    max_elements: int = Field(0, ge=0, description="of one request; 0 is no limit")
+    max_rows: int = Field(0, ge=0, description="of one answer; 0 is no limit")
+    max_time: Duration = Field("0s", description="spent on one answer; 0s is no limit")  # type: ignore[assignment]
+    caller_queries: int = Field(0, ge=0, description="answers that one caller reads at the same time; 0 is no limit")
+    caller_rows_per_minute: int = Field(0, ge=0, description="of all answers of one caller; 0 is no limit")
+    hedge_after: LongerDuration = Field(
+        "1s",  # type: ignore[assignment]
+        description="shortest wait for a first batch before another backend is asked as well",
+    )
+
+
 class LineProtocolRule(_Table):
     """How points of InfluxDB line protocol become elements.
 
@@ -215,6 +229,7 @@ class Settings(_Table):
     journal: JournalSettings = Field(default_factory=JournalSettings)
     intake: IntakeSettings = Field(default_factory=IntakeSettings)
     server: ServerSettings = Field(default_factory=ServerSettings)
+    query: QuerySettings = Field(default_factory=QuerySettings)
     backends: tuple[BackendSettings, ...] = Field((), json_schema_extra={"default": DEFAULT_BACKENDS})  # type: ignore[dict-item]
     groups: tuple[GroupSettings, ...] = Field((), description="left out: every element in every backend")
     sources: tuple[SourceSettings, ...] = ()

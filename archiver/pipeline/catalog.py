@@ -69,6 +69,9 @@ class Catalog:
         table = np.array([position[name] for name in names], np.int32)
         return batch.with_elements(table[batch.codes], unique)
 
+    def __len__(self) -> int:
+        return len(self._current)
+
     def elements(self) -> list[ElementVersion]:
         """Return the current version of every element, by name."""
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -34,6 +34,10 @@ SELECT id, lane, "group", reason, created, rows, replayed, (
     SELECT json_group_array(element)
     FROM (SELECT element FROM dead_letter_element WHERE letter = id ORDER BY element LIMIT {_SHOWN + 1})
 ) FROM dead_letter
+"""
+_REFUSED = """
+SELECT element, lane, "group", first, last, reason FROM dead_letter_element JOIN dead_letter ON letter = id
+WHERE replayed IS NULL
 """
 _HOLDING = "id IN (SELECT letter FROM dead_letter_element WHERE element = ? AND last >= ? AND first < ?)"
 
@@ -82,11 +86,23 @@ class DeadLetter:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Samples of one element in a dead letter: lane, group, span of their source times (both included), and why."""
+
+    lane: str
+    group: str
+    first: int
+    last: int
+    reason: str
+
+
 class DeadLetters:
     """The dead letters of all lanes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._waiting: dict[str, list[Refused]] | None = None
         store.create(_TABLES)
 
     def add(self, lane: str, group: str, reason: str, samples: SampleBatch) -> None:
@@ -102,6 +118,7 @@ class DeadLetters:
             if added.rowcount:
                 rows = ((added.lastrowid, *span) for span in _spans(samples))
                 connection.executemany("INSERT INTO dead_letter_element VALUES (?, ?, ?, ?)", rows)
+            self._waiting = None
 
     def list(self, *, replayed: bool = False) -> Sequence[DeadLetter]:
         """Return the dead letters that wait, or all with `replayed`, oldest first."""
@@ -123,6 +140,17 @@ class DeadLetters:
             for letter in self._select(f"replayed IS NULL AND {_HOLDING}", name, interval.start, interval.end)
         ]
         return sorted(dict.fromkeys(found), key=lambda letter: letter.id)
+
+    def waiting(self) -> Mapping[str, Sequence[Refused]]:
+        """Return by element what waits here: what its backends were not able to store."""
+        waiting = self._waiting
+        if waiting is None:
+            waiting = {}
+            with self._store.transaction() as connection:
+                for element, *row in connection.execute(_REFUSED):
+                    waiting.setdefault(element, []).append(Refused(*row))
+                self._waiting = waiting
+        return waiting
 
     def get(self, letter_id: int) -> DeadLetter:
         """Return one dead letter.
@@ -153,6 +181,7 @@ class DeadLetters:
         """Note that the samples went through the intake again."""
         with self._store.transaction() as connection:
             connection.execute("UPDATE dead_letter SET replayed = ? WHERE id = ?", (now(), letter_id))
+            self._waiting = None
 
     def count(self, lane: str) -> int:
         """Return how many samples of a lane wait here."""

@@ -15,9 +15,12 @@ import pyarrow as pa
 
 from archiver.config import LaneSettings
 from archiver.model import ForebayError, Interval, Kind, PermanentError, SampleBatch, TransientError
+from archiver.model.holding import Cause
 from archiver.model.identity import duplicates
-from archiver.model.time import DAY_NS, MAX_TIME, now
+from archiver.model.time import DAY_NS, MAX_TIME, MIN_TIME, now
+from archiver.pipeline.amounts import Amounts
 from archiver.pipeline.dead_letters import DeadLetters
+from archiver.pipeline.holdings import Holdings
 from archiver.pipeline.ledger import Ledger, Outcome, account, join
 from archiver.pipeline.processing import LaneState, process, runs_of
 from archiver.pipeline.routing import Router
@@ -38,6 +41,7 @@ class LaneTools:
     ledger: Ledger
     dead_letters: DeadLetters
     snapshots: Snapshots
+    holdings: Holdings
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class Lane:
     def __init__(self, backend: Backend, router: Router, tools: LaneTools, settings: LaneSettings) -> None:
         self.backend = backend
         self.router = router
+        self.amounts = Amounts()
         self._tools = tools
         self._settings = settings
         self._stop = threading.Event()
@@ -139,6 +144,16 @@ class Lane:
             return (self.position or 0) >= target
 
     @property
+    def state(self) -> str:
+        """``starting``, ``running``, ``retrying`` or ``stopped``."""
+        return self._state
+
+    @property
+    def trouble(self) -> str:
+        """What the backend said last, or what it lacks for good; empty when all is well."""
+        return self._last_error or self._gap
+
+    @property
     def position(self) -> int | None:
         """Journal offset up to which the backend has everything, None when it has not been reached yet."""
         return self._committed[0] if self._committed else None
@@ -162,8 +177,15 @@ class Lane:
         waiting, oldest = journal.rows_after(position), 0.0
         if waiting and (entries := journal.read(position, 1)) and entries[-1].batch.num_rows:
             oldest = max(0.0, (now() - int(entries[-1].batch.receive_time[0])) / 1e9)
-        trouble = self._last_error or self._gap
-        return LaneStatus(self._state, self.position, waiting, oldest, self._retries, trouble, self._written)
+        return LaneStatus(self._state, self.position, waiting, oldest, self._retries, self.trouble, self._written)
+
+    def lack(self, group: str, interval: Interval, cause: Cause, reason: str) -> None:
+        """Note that the backend does not have all of a group in an interval, or will not have it soon."""
+        self._tools.holdings.lack(self.backend.name, group, interval, cause, reason)
+
+    def recount(self) -> None:
+        """Ask the backend how much it holds, after it was changed by another hand than the lane's."""
+        self.amounts.reset(self.backend.coverage())
 
     def give_up_before(self, offset: int) -> None:
         """Ask the lane to go on behind an offset, if its backend does not have what lies before.
@@ -200,6 +222,7 @@ class Lane:
         stream = tools.journal.stream
         stored = backend.position(stream)
         position = stored.offset if stored else 0
+        self._note_holdings(stored, position)
         tools.ledger.forget_after(backend.name, stream, position)
         first = tools.journal.state().first
         if stored is not None and position + 1 < first:
@@ -207,6 +230,23 @@ class Lane:
             _LOG.error("lane %s: %s", backend.name, self._gap)
         self._publish(max(position, self._dropped_before), self._state_at(position))
         self.snapshot()  # of the groups as they are now: the one before may be of others
+
+    def _note_holdings(self, stored: Position | None, position: int) -> None:
+        """Write down since when the backend is given which groups, and what of the journal it can never get."""
+        tools, name, stream = self._tools, self.backend.name, self._tools.journal.stream
+        reached, first = max(position, self._dropped_before), tools.journal.state().first
+        entries = tools.journal.read(reached, 1)
+        received = int(entries[-1].batch.receive_time[0]) if entries and entries[-1].batch.num_rows else None
+        since = tools.journal.state().newest + 1 if received is None else received
+        known = tools.holdings.knows(name)
+        if known and reached + 1 < first:
+            lost = None if stored is None else tools.ledger.span_after(name, stream, reached)
+            whole = lost or Interval(MIN_TIME, min(since + tools.holdings.future_ns, MAX_TIME))
+            self.lack("", whole, Cause.LOST, "the backend lost it, and the journal has it no more: use `forebay copy`")
+        elif not known and (reached + 1 >= first or tools.ledger.position(name, stream)):
+            since = MIN_TIME  # it was given all that was ever acknowledged
+        tools.holdings.begin(name, self.router.groups, since)
+        self.recount()
 
     def _state_at(self, position: int) -> LaneState:
         """Return the smoothing state at the backend's position: a snapshot, and what came after it once more.
@@ -269,6 +309,9 @@ class Lane:
             if entry.offset > offset:
                 break
             parts = self.router.split(entry.batch).items()
+            for name, part in parts:
+                span = Interval(part.source_time.min(), part.source_time.max() + 1)
+                self.lack(name, span, Cause.DROPPED, "the journal was full, and the backend did not have it yet")
             tables = [account(part, Outcome.DROPPED, group=name, reason="journal full") for name, part in parts]
             tools.ledger.record(self.backend.name, self._dropped_stream, entry.offset, join(tables))
         self._dropped_before = offset
@@ -287,7 +330,8 @@ class Lane:
         if not entries:
             return
         assert self._committed is not None
-        processed = process(entries, self.router, self._committed[1], archived_around=self.archived_around)
+        around = self.archived_around if self.backend.limits.readable else None
+        processed = process(entries, self.router, self._committed[1], archived_around=around)
         self._deliver(dict(processed.parts), list(processed.smoothed), entries[-1].offset)
         self._publish(entries[-1].offset, processed.state)
         if self._retries or self._last_error:
@@ -380,6 +424,7 @@ class Lane:
             self._tools.ledger.record(self.backend.name, position.stream, position.offset, rows)
 
         receipt = self._retry(lambda: self.backend.write(parts, position, record))
+        self.amounts.add(parts, receipt)
         if not receipt.repeated:
             self._written += sum(batch.num_rows for batch in parts.values()) - receipt.duplicates
 

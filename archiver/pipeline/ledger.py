@@ -180,6 +180,13 @@ class Ledger:
             row = connection.execute(query, (lane, stream)).fetchone()
             return int(row[0]) if row else 0
 
+    def span_after(self, lane: str, stream: str, offset: int) -> Interval | None:
+        """Return the source times of what a lane accounted for after an offset, None when there is nothing."""
+        with self._store.transaction() as connection:
+            query = "SELECT min(first), max(last) FROM segment WHERE lane = ? AND stream = ? AND offset > ?"
+            first, last = connection.execute(query, (lane, stream, offset)).fetchone()
+        return None if first is None else Interval(first, last + 1)
+
     def totals(self) -> list[Total]:
         """Return the counts by lane, group, outcome and reason."""
         with self._store.transaction() as connection:

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from archiver.model import ForebayError
+from archiver.model import ArchiveGroup, ForebayError, Interval, format_duration
+from archiver.model.holding import Cause
 from archiver.model.time import now
 from archiver.pipeline.lane import Lane
 from archiver.ports import SupportsCompaction, SupportsSegments
@@ -23,10 +24,13 @@ class Maintenance:
     ----------
     lanes : callable
         Gives the lanes now in force.
+    keep : callable
+        Keeps what was learnt meanwhile and is of use after a restart; called at each round.
     """
 
-    def __init__(self, lanes: Callable[[], Iterable[Lane]]) -> None:
+    def __init__(self, lanes: Callable[[], Iterable[Lane]], keep: Callable[[], object] = lambda: None) -> None:
         self._lanes = lanes
+        self._keep = keep
         self._stop = threading.Event()
         self._working = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
@@ -65,6 +69,7 @@ class Maintenance:
     def _run(self) -> None:
         while not self._stop.wait(_EVERY_S):
             self.once()
+            self._keep()
 
 
 def _maintain(lane: Lane) -> None:
@@ -72,6 +77,18 @@ def _maintain(lane: Lane) -> None:
     if isinstance(backend, SupportsSegments):
         for group in lane.router.groups.values():
             if group.retention_ns:
-                backend.drop_before(group.name, now() - group.retention_ns)
+                _drop(lane, backend, group)
     if isinstance(backend, SupportsCompaction):
         backend.compact()
+
+
+def _drop(lane: Lane, backend: SupportsSegments, group: ArchiveGroup) -> None:
+    """Drop what is older than the retention; it is noted before, so that no answer is ever short without saying so."""
+    time = now() - group.retention_ns
+    old = [segment.interval for segment in backend.segments(group.name) if segment.interval.end <= time]
+    if not old:
+        return
+    reason = f"dropped: the retention of group {group.name} is {format_duration(group.retention_ns)}"
+    lane.lack(group.name, Interval(old[0].start, old[-1].end), Cause.RETENTION, reason)
+    backend.drop_before(group.name, time)
+    lane.recount()

@@ -2,20 +2,25 @@
 
 from archiver.ports import Readable
 from archiver.query.answer import Answer
+from archiver.query.choosing import Known, Step
+from archiver.query.costs import Costs
 from archiver.query.elements import expand
 from archiver.query.execute import execute, values_at
-from archiver.query.plan import Plan, Step, plan
-from archiver.query.request import AGGREGATES, Missing, Part, Query, Range, span_of
+from archiver.query.plan import Plan, plan
+from archiver.query.request import AGGREGATES, Missing, Part, Query, Range, Role, span_of
 
 __all__ = [
     "AGGREGATES",
     "Answer",
+    "Costs",
+    "Known",
     "Missing",
     "Part",
     "Plan",
     "Query",
     "Range",
     "Readable",
+    "Role",
     "Step",
     "execute",
     "expand",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from archiver.model import Interval, Kind, SampleBatch, format_time
+from archiver.model import Kind, SampleBatch
 from archiver.query.buckets import Buckets, bucket_schema
-from archiver.query.reading import Record
+from archiver.query.plan import bounds, missing_to_dict
+from archiver.query.record import Record
 from archiver.query.request import Missing, Part
 from archiver.query.shape import sample_columns, sample_schema, settle
 
@@ -36,6 +38,10 @@ class Answer:
         Gives kinds that will come up, after some rows, in an answer too long to look at before.
     asked : mapping
         What is known of the answer before it is read, for the metadata of the schema.
+    stop : callable
+        Stops whoever reads for it, at once and from any thread.
+    left : callable
+        Called when the answer was read, closed, or is forgotten: once or more.
     """
 
     def __init__(
@@ -46,6 +52,8 @@ class Answer:
         aggregates: Sequence[str] = (),
         probe: Callable[[Any], set[Kind]] = lambda rows: set(),
         asked: dict[str, Any] | None = None,
+        stop: Callable[[], object] = lambda: None,
+        left: Callable[[], object] = lambda: None,
     ) -> None:
         self._source = rows
         self._rows: Iterator[Any] = rows
@@ -53,6 +61,9 @@ class Answer:
         self._elements = elements
         self._probe = probe
         self._asked = asked or {}
+        self._stop = stop
+        self._left = weakref.finalize(self, left)
+        self._left.atexit = False
         self.aggregates = tuple(aggregates)
 
     @classmethod
@@ -63,6 +74,14 @@ class Answer:
     def close(self) -> None:
         """Stop reading; an answer that is not consumed to its end is closed. More often than once is harmless."""
         self._source.close()
+        self._left()
+
+    def cancel(self) -> None:
+        """Stop reading from another thread than the one that consumes the rows: that one gets a `StoppedError`.
+
+        Backends that are blocked in a call are told (`archiver.model.interruption`).
+        """
+        self._stop()
 
     @property
     def parts(self) -> list[Part]:
@@ -71,8 +90,13 @@ class Answer:
 
     @property
     def missing(self) -> list[Missing]:
-        """What is missing, or was taken from elsewhere after an outage, and why."""
+        """What is missing, and why."""
         return list(dict.fromkeys(self._record.missing))
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has everything that was acknowledged; where a source was disconnected there was nothing to be."""
+        return not self._record.is_partial
 
     @property
     def cursor(self) -> str | None:
@@ -84,6 +108,7 @@ class Answer:
         """The rows in the form they were made in: samples whose columns are those of their kinds, or buckets."""
         while (batch := next(self._rows, None)) is not None:
             yield batch
+        self._left()
 
     @property
     def batches(self) -> Iterator[Any]:
@@ -123,20 +148,21 @@ class Answer:
         return pa.Table.from_batches(self.record_batches(), self.schema)
 
     def outcome(self) -> dict[str, Any]:
-        """Return `parts`, `missing` and `cursor` as plain values, times as ISO-8601; complete after the rows."""
+        """Return `complete`, `parts`, `missing` and `cursor` as plain values; they are settled after the rows."""
         return {
-            "parts": [
-                {"backend": p.backend, **bounds(p.interval), "rows": p.rows, "seconds": round(p.seconds, 6)}
-                for p in self.parts
-            ],
-            "missing": [
-                {"backend": m.backend, **bounds(m.interval), "reason": m.reason, "elements": list(m.elements)}
-                for m in self.missing
-            ],
+            "complete": self.complete,
+            "parts": [_part(part) for part in self.parts],
+            "missing": [missing_to_dict(missing) for missing in self.missing],
             "cursor": self.cursor,
         }
 
 
-def bounds(interval: Interval) -> dict[str, str]:
-    """Return the two ends of an interval as ISO-8601, by name."""
-    return {"start": format_time(interval.start), "end": format_time(interval.end)}
+def _part(part: Part) -> dict[str, Any]:
+    return {
+        "backend": part.backend,
+        **bounds(part.interval),
+        "role": str(part.role),
+        "rows": part.rows,
+        "seconds": round(part.seconds, 6),
+        **({"trouble": part.trouble} if part.trouble else {}),
+    }

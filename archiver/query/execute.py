@@ -8,21 +8,27 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from archiver.model import ArchiveGroup, Interval, Kind, SampleBatch, TransientError, format_time
+from archiver.model import ArchiveGroup, IncompleteError, Interval, Kind, SampleBatch, TransientError, format_time
 from archiver.model import time as clock
+from archiver.model.holding import Cause
+from archiver.model.interruption import Interruption
 from archiver.model.merge import after, key_of, merged
-from archiver.model.time import MAX_TIME
+from archiver.model.time import ALWAYS, MAX_TIME, MIN_TIME
 from archiver.ports import Readers
 from archiver.query.aggregate import aggregate
-from archiver.query.answer import Answer, bounds
+from archiver.query.answer import Answer
 from archiver.query.buckets import KEEPING_KIND, Buckets
+from archiver.query.choosing import Healthy, Known, Step
 from archiver.query.cursor import Cursor, decode
 from archiver.query.grid import Grid
-from archiver.query.plan import Healthy, Plan, Step, held, plan
+from archiver.query.limits import Budget, Lease, Limits
+from archiver.query.plan import Plan, bounds, held, known_from, missing_to_dict, plan, plan_before
 from archiver.query.prefetch import Prefetched
-from archiver.query.reading import Record, last_values, read_step
+from archiver.query.reading import Reading, last_values, read_step
+from archiver.query.record import Record
 from archiver.query.request import Missing, Query
 from archiver.query.shape import kinds_in
+from archiver.query.silence import Silence
 
 _HINTED = 3
 
@@ -42,6 +48,9 @@ def execute(
     groups: Mapping[str, ArchiveGroup] | None = None,
     healthy: Healthy | None = None,
     *,
+    known: Known | None = None,
+    limits: Limits | None = None,
+    lease: Lease | None = None,
     now: int | None = None,
     hint: Callable[[str], str] = lambda name: "",
 ) -> Answer:
@@ -53,8 +62,12 @@ def execute(
 
     Parameters
     ----------
-    readers, groups, healthy
+    readers, groups, healthy, known
         See `archiver.query.plan.plan`.
+    limits : Limits, optional
+        How much may be asked; anything when left out.
+    lease : Lease, optional
+        Told how many rows are given, and closed with the answer.
     now : int, optional
         Instant beyond which no value is held, ns; the machine's clock when left out.
     hint : callable
@@ -66,15 +79,25 @@ def execute(
         The query names a backend that does not exist.
     InvalidInputError
         The cursor is not one of this query, or the buckets are too many.
+    LimitError
+        It asks for more than is allowed; of rows and time this turns out while the batches are consumed.
+    IncompleteError
+        The query requires a complete answer, and there is none; outages show while the batches are consumed.
     TransientError
         While the batches are consumed: none of the backends could be read.
     """
+    known, limits = known or known_from(groups or {}, healthy), limits or Limits()
     cursor = decode(query.cursor, query) if query.cursor else None
     if cursor is not None:
         query = replace(query, interval=cursor.interval)
-    planned = plan(query, readers, groups=groups, healthy=healthy)
-    work = _Execution(planned, readers, clock.now() if now is None else now, hint)
-    return Answer(work.run(cursor), work.record, planned.elements, query.aggregates, work.kinds, _asked(planned))
+    planned = plan(query, readers, known=known)
+    limits.check(len(planned.elements))
+    lease = lease or Lease()
+    work = _Execution(planned, readers, known, Budget(limits, lease), clock.now() if now is None else now, hint)
+    work.check_complete()
+    rows = work.run(cursor)
+    asked = _asked(planned)
+    return Answer(rows, work.record, planned.elements, query.aggregates, work.kinds, asked, work.stop, lease.close)
 
 
 def _asked(planned: Plan) -> dict[str, Any]:
@@ -88,14 +111,35 @@ def _asked(planned: Plan) -> dict[str, Any]:
 
 
 class _Execution:
-    def __init__(self, planned: Plan, readers: Readers, now: int, hint: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        planned: Plan,
+        readers: Readers,
+        known: Known,
+        budget: Budget,
+        now: int,
+        hint: Callable[[str], str],
+    ) -> None:
         self.record = Record(missing=list(planned.missing))
         self._plan = planned
         self._query = planned.query
+        self._budget = budget
+        self._reading = Reading(planned.query, readers, known, self.record, budget.limits.hedge_s, budget.left_s)
         self._readers = readers
         self._now = now
         self._hint = hint
+        self._silence = Silence(max(planned.query.interval.start, min(planned.query.interval.end, now)))
         self._answered: set[str] = set()
+
+    def stop(self) -> None:
+        """Stop reading, whoever is doing so."""
+        self._reading.stop.set()
+
+    def check_complete(self) -> None:
+        """Raise when something is missing from an answer that is to be complete."""
+        if self._query.complete and self.record.is_partial:
+            partial = [missing for missing in dict.fromkeys(self.record.missing) if missing.is_partial]
+            raise IncompleteError([missing_to_dict(missing) for missing in partial])
 
     def kinds(self, rows: SampleBatch | Buckets) -> set[Kind]:
         """Return the kinds of the last values of the elements not complete with some rows of a long answer."""
@@ -104,26 +148,31 @@ class _Execution:
             return set()
         reached = self._place(rows).element
         steps = _cut(self._plan.steps, [name for name in self._plan.elements if name >= reached], query.interval)
-        return set(kinds_in(last_values(steps, query.interval.end, query, self._readers, Record())))
+        return set(kinds_in(last_values(steps, query.interval.end, replace(self._reading, record=Record()))))
 
     def run(self, cursor: Cursor | None) -> Generator[SampleBatch | Buckets, None, None]:
         """Yield the rows after the cursor, up to the limit, and complete the record."""
         limit, given = self._query.limit, 0
         reached = last = None
         with closing(self._rows(cursor)) as batches:
-            for rows in batches:
-                if limit is None:
-                    yield rows
-                    continue
-                kept = rows.slice(0, limit - given)
+            while (rows := self._next(batches)) is not None:
+                kept = rows if limit is None else rows.slice(0, limit - given)
                 given += kept.num_rows
                 if kept.num_rows:
-                    reached = self._place(kept)
+                    reached = self._place(kept) if limit is not None else None
+                    self._budget.spend(kept.num_rows)
                     yield kept
                 if kept.num_rows < rows.num_rows:
                     last = reached
                     break
         self._complete(cursor, last)
+        self.check_complete()
+
+    def _next(self, batches: Iterator[SampleBatch | Buckets]) -> SampleBatch | Buckets | None:
+        with self._budget.working():
+            rows = next(batches, None)
+        self.check_complete()
+        return rows
 
     def _rows(self, cursor: Cursor | None) -> Generator[SampleBatch | Buckets, None, None]:
         for scope in self._scopes(cursor):
@@ -173,19 +222,25 @@ class _Execution:
             yield buckets
 
     def _before(self, scope: _Scope, elements: Sequence[str]) -> SampleBatch:
-        steps = _cut(self._plan.steps, elements, self._query.interval)
-        return last_values(steps, scope.interval.start, self._query, self._readers, self.record)
+        time = scope.interval.start
+        steps = plan_before(self._plan, time, elements, self._readers, self._reading.known)
+        return last_values(_cut(steps, elements, ALWAYS), time, self._reading)
 
     def _read(self, scope: _Scope, before: list[Iterator[SampleBatch]]) -> Iterator[SampleBatch]:
         steps = _cut(self._plan.steps, scope.elements, scope.interval)
-        sources = [read_step(step, self._query, self._readers, self.record) for step in steps]
+        sources = [read_step(step, self._reading) for step in steps]
         with ExitStack() as stack:
             streams: list[Iterator[SampleBatch]] = []
             for source, step in zip(sources, steps, strict=True):
-                part = source if len(sources) == 1 else Prefetched(source, step.backends[0])
+                part: Any = source
+                if len(sources) > 1 or self._budget.limits.seconds:
+                    interruption = Interruption()
+                    stack.enter_context(self._reading.stop.stopping(interruption.set))
+                    part = Prefetched(source, step.backends[0], interruption, left_s=self._budget.left_s)
                 stack.callback(part.close)
                 streams.append(part)
-            yield from merged([*before, *streams], versions=self._query.versions)
+            samples = merged([*before, *streams], versions=self._query.versions)
+            yield from samples if self._query.versions else self._silence.watch(samples)
 
     # -- afterwards -----------------------------------------------------------------------------------
 
@@ -195,6 +250,7 @@ class _Execution:
         if record.errors and not record.finished and not any(part.rows for part in record.parts):
             raise record.errors[0]
         record.cursor = None if last is None else last.encode(self._query)
+        record.missing += self._silence.missing()
         silent = [
             name
             for name in self._plan.elements
@@ -211,7 +267,8 @@ class _Execution:
         reasons = {name: self._hint(name) for name in silent[:_HINTED]}
         for hint in dict.fromkeys(reasons.get(name, "") for name in silent):
             names = tuple(name for name in silent if reasons.get(name, "") == hint)
-            record.missing.append(Missing(self._query.interval, "", f"no backend has a sample of it{hint}", names))
+            reason = f"no backend has a sample of it{hint}"
+            record.missing.append(Missing(self._query.interval, "", reason, names, Cause.UNKNOWN))
 
 
 def _cut(steps: Iterable[Step], elements: Sequence[str], interval: Interval) -> list[Step]:
@@ -222,7 +279,7 @@ def _cut(steps: Iterable[Step], elements: Sequence[str], interval: Interval) -> 
         shared = step.interval.intersect(interval)
         names = step.elements if wanted.issuperset(step.elements) else [e for e in step.elements if e in wanted]
         if names and shared is not None:
-            result.append(Step(tuple(names), shared, step.backends))
+            result.append(replace(step, elements=tuple(names), interval=shared))
     return result
 
 
@@ -233,6 +290,7 @@ def values_at(
     groups: Mapping[str, ArchiveGroup] | None = None,
     healthy: Healthy | None = None,
     *,
+    known: Known | None = None,
     as_of: int | None = None,
 ) -> SampleBatch:
     """Return the sample that held at an instant: per element, the last at or before it; sorted by element.
@@ -244,7 +302,7 @@ def values_at(
     ----------
     time : int
         ns.
-    readers, groups, healthy
+    readers, groups, healthy, known
         See `archiver.query.plan.plan`. Backends are asked at the same time, each once for all its elements.
     as_of : int, optional
         As known at this time, ns.
@@ -257,9 +315,10 @@ def values_at(
     if not elements:
         return SampleBatch.empty()
     next_ns = min(time + 1, MAX_TIME)
-    query = Query(tuple(elements), Interval(time, next_ns), as_of=as_of)
-    planned, record = plan(query, readers, groups=groups, healthy=healthy), Record()
-    result = last_values(planned.steps, next_ns, query, readers, record)
-    if record.errors:
-        raise record.errors[0]
+    known = known or known_from(groups or {}, healthy)
+    query = Query(tuple(elements), Interval(MIN_TIME, next_ns), as_of=as_of)
+    reading = Reading(query, readers, known, Record())
+    result = last_values(plan(query, readers, known=known).steps, next_ns, reading)
+    if reading.record.errors:
+        raise reading.record.errors[0]
     return result

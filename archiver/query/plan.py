@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from archiver.model import ArchiveGroup, Interval, NotFoundError, TransientError
-from archiver.model.time import MAX_TIME
+from archiver.model import ArchiveGroup, Interval, NotFoundError, TransientError, format_time
+from archiver.model.holding import Cause, Holding, Lack, union, without
+from archiver.model.time import ALWAYS, MAX_TIME, MIN_TIME
 from archiver.ports import Readable, Readers
+from archiver.query.choosing import Healthy, Known, Step, place
 from archiver.query.request import Missing, Query
-
-Healthy = Callable[[str], bool]
-
-
-@dataclass(frozen=True)
-class Step:
-    """Some elements over some time, and who can answer: the first, or after an outage the next.
-
-    Parameters
-    ----------
-    elements : tuple of str
-        Sorted.
-    interval : Interval
-    backends : tuple of str
-        At least one, in order of preference.
-    """
-
-    elements: tuple[str, ...]
-    interval: Interval
-    backends: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -49,6 +32,39 @@ class Plan:
         """Names of the backends that are asked first."""
         return tuple(dict.fromkeys(step.backends[0] for step in self.steps))
 
+    def to_dict(self, known: Known) -> dict[str, Any]:
+        """Return it as plain values, with what it is expected to cost; seconds are of parts read at the same time."""
+        expected = [known.expected(step.backends[0], step.interval, len(step.elements)) for step in self.steps]
+        rows = [rows for rows, _ in expected if rows is not None]
+        seconds = [seconds for _, seconds in expected if seconds is not None]
+        return {
+            **bounds(self.query.interval),
+            "elements": list(self.elements),
+            "steps": [
+                _step_to_dict(step, *figures, self.elements) for step, figures in zip(self.steps, expected, strict=True)
+            ],
+            "missing": [missing_to_dict(missing) for missing in self.missing],
+            "complete": not any(missing.is_partial for missing in self.missing),
+            "rows": round(sum(rows)) if rows else None,
+            "seconds": round(max(seconds), 6) if seconds else None,
+        }
+
+
+def bounds(interval: Interval) -> dict[str, str]:
+    """Return the two ends of an interval as ISO-8601, by name."""
+    return {"start": format_time(interval.start), "end": format_time(interval.end)}
+
+
+def missing_to_dict(missing: Missing) -> dict[str, Any]:
+    """Return what is missing as plain values."""
+    return {
+        "backend": missing.backend,
+        **bounds(missing.interval),
+        "cause": str(missing.cause),
+        "reason": missing.reason,
+        "elements": list(missing.elements),
+    }
+
 
 def plan(
     query: Query,
@@ -56,20 +72,21 @@ def plan(
     *,
     groups: Mapping[str, ArchiveGroup] | None = None,
     healthy: Healthy | None = None,
+    known: Known | None = None,
 ) -> Plan:
     """Return which backend answers what.
 
-    Ranges and a named backend are taken as they are. Otherwise each element is answered by the first reader that
-    is healthy and stores it, and the others that store it stand by.
+    Ranges and a named backend are taken as they are. Otherwise time is cut where what the backends hold changes, and
+    each piece is answered by the best that holds it (`archiver.query.choosing.place`); the others stand by.
 
     Parameters
     ----------
     readers : mapping of name to Readable
-        In the order of the configuration, which is the order of preference.
-    groups : mapping of name to ArchiveGroup, optional
-        Says which backend stores which element. Readers are asked about elements that no group takes.
-    healthy : callable, optional
-        Whether a backend is worth asking; those which are not are asked last.
+        In the order of the configuration, which is the order of preference among equals.
+    groups, healthy
+        Make what is known, where `known` is left out: a backend has everything of the groups that it stores.
+    known : Known, optional
+        What is known of the backends. Readers are asked about elements of which nothing is known.
 
     Raises
     ------
@@ -78,22 +95,38 @@ def plan(
     TransientError
         Nothing can be answered: no backend could be asked what it stores.
     """
+    known = known or known_from(groups or {}, healthy)
     elements = tuple(sorted(set(query.elements)))
     if query.backend is not None:
         _check(readers, query.backend)
-        return Plan(query, elements, (Step(elements, query.interval, (query.backend,)),))
+        step = Step(elements, query.interval, (query.backend,), why="the query names it")
+        return Plan(query, elements, (step,), tuple(_shortfalls(query, [step], elements, known)))
     if query.ranges:
-        return _from_ranges(query, elements, readers)
-    names = sorted(readers, key=lambda name: healthy is not None and not healthy(name))
-    missing: list[Missing] = []
-    placed = _placed_by_groups(query, elements, names, groups or {})
-    unplaced = [element for element in elements if element not in placed]
-    placed |= _placed_by_content(query, unplaced, names, readers, missing)
-    if missing and not placed:
-        raise TransientError(f"no backend could answer: {'; '.join(f'{m.backend} {m.reason}' for m in missing)}")
-    by_backends = itertools.groupby(sorted(placed, key=lambda e: (placed[e], e)), key=placed.__getitem__)
-    steps = tuple(Step(tuple(members), query.interval, backends) for backends, members in by_backends)
-    return Plan(query, elements, steps, tuple(missing))
+        return _from_ranges(query, elements, readers, known)
+    return _from_holdings(query, elements, readers, known)
+
+
+def plan_before(planned: Plan, time: int, elements: Iterable[str], readers: Readers, known: Known) -> tuple[Step, ...]:
+    """Return who gives the last values of some elements before a time (ns): the same choice, over all time before."""
+    query = planned.query
+    if query.ranges:
+        return planned.steps
+    whole = replace(query, elements=tuple(elements), interval=Interval(MIN_TIME, time), complete=False)
+    return plan(whole, readers, known=known).steps
+
+
+def known_from(groups: Mapping[str, ArchiveGroup], healthy: Healthy | None = None) -> Known:
+    """Return what the configuration says alone: each backend of a group has everything of it."""
+
+    def classes(elements: Iterable[str], asked: tuple[str, ...]) -> list[tuple[tuple[Holding, ...], list[str]]]:
+        chosen = [group for group in groups.values() if not asked or group.name in asked]
+        found: dict[tuple[Holding, ...], list[str]] = {}
+        for element in elements:
+            backends = dict.fromkeys(name for group in chosen if group.matches(element) for name in group.backends)
+            found.setdefault(tuple(Holding(name, (ALWAYS,)) for name in sorted(backends)), []).append(element)
+        return list(found.items())
+
+    return Known(classes) if healthy is None else Known(classes, healthy)
 
 
 def held(reader: Readable, elements: Collection[str]) -> set[str]:
@@ -106,17 +139,33 @@ def _check(readers: Readers, name: str) -> None:
         raise NotFoundError(f"no such backend: {name!r}; there are {', '.join(readers) or 'none'}")
 
 
-def _from_ranges(query: Query, elements: tuple[str, ...], readers: Readers) -> Plan:
+def _step_to_dict(step: Step, rows: float | None, seconds: float | None, elements: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "backend": step.backends[0],
+        "stand_by": list(step.backends[1:]),
+        **bounds(step.interval),
+        "elements": [] if step.elements == elements else list(step.elements),
+        "rows": None if rows is None else round(rows),
+        "seconds": None if seconds is None else round(seconds, 6),
+        "why": step.why,
+    }
+
+
+# -- as the query says ------------------------------------------------------------------------------------
+
+
+def _from_ranges(query: Query, elements: tuple[str, ...], readers: Readers, known: Known) -> Plan:
     steps: list[Step] = []
     for range_ in query.ranges:
         _check(readers, range_.backend)
         shared = range_.interval.intersect(query.interval)
         if shared is not None:
-            steps.append(Step(elements, shared, (range_.backend,)))
+            steps.append(Step(elements, shared, (range_.backend,), why="a range of the query names it"))
     steps.sort(key=lambda step: (step.interval.start, step.interval.end))
     gaps = _gaps(query.interval, [step.interval for step in steps])
-    missing = tuple(Missing(gap, "", "no range of the query names a backend for it") for gap in gaps)
-    return Plan(query, elements, tuple(steps), missing)
+    reason = "no range of the query names a backend for it"
+    missing = [Missing(gap, "", reason, cause=Cause.NO_RANGE) for gap in gaps]
+    return Plan(query, elements, tuple(steps), (*missing, *_shortfalls(query, steps, elements, known)))
 
 
 def _gaps(whole: Interval, covered: Iterable[Interval]) -> list[Interval]:
@@ -129,27 +178,90 @@ def _gaps(whole: Interval, covered: Iterable[Interval]) -> list[Interval]:
     return [*gaps, Interval(reached, whole.end)] if reached < whole.end else gaps
 
 
-def _placed_by_groups(
-    query: Query, elements: Iterable[str], names: list[str], groups: Mapping[str, ArchiveGroup]
-) -> dict[str, tuple[str, ...]]:
-    asked = [group for group in groups.values() if not query.groups or group.name in query.groups]
-    result: dict[str, tuple[str, ...]] = {}
-    for element in elements:
-        stored = {backend for group in asked if group.matches(element) for backend in group.backends}
-        backends = tuple(name for name in names if name in stored)
-        if backends:
-            result[element] = backends
-    return result
+def _shortfalls(query: Query, steps: list[Step], elements: tuple[str, ...], known: Known) -> list[Missing]:
+    """Return what the backends that a query names do not hold of what it asks them, and nobody else named holds."""
+    missing: dict[tuple[Interval, str, Cause, str], list[str]] = {}
+    for holdings, members in known.classes(elements, query.groups):
+        by_name = {holding.backend: holding for holding in holdings}
+        for step in steps if holdings else ():
+            name = step.backends[0]
+            others = [
+                (other.interval, by_name[other.backends[0]])
+                for other in steps
+                if other is not step and other.backends[0] in by_name
+            ]
+            for lack in _lacks(by_name.get(name), step.interval):
+                for rest in _left(lack.interval, others):
+                    missing.setdefault((rest, name, lack.cause, lack.reason), []).extend(members)
+    return [
+        Missing(interval, name, reason, () if tuple(sorted(of)) == elements else tuple(sorted(of)), cause)
+        for (interval, name, cause, reason), of in missing.items()
+    ]
+
+
+def _lacks(holding: Holding | None, interval: Interval) -> list[Lack]:
+    if holding is None:
+        return [Lack(interval, Cause.NOT_STORED, "it does not store this element")]
+    return holding.lacking(interval)
+
+
+def _left(interval: Interval, others: list[tuple[Interval, Holding]]) -> list[Interval]:
+    """Return what of an interval is not held exactly by backends that are asked for it as well."""
+    left = [interval]
+    for asked, holding in others:
+        for exact in holding.exact:
+            if (shared := exact.intersect(asked)) is not None:
+                left = without(left, shared)
+    return left
+
+
+# -- as the backends hold it ------------------------------------------------------------------------------
+
+
+def _from_holdings(query: Query, elements: tuple[str, ...], readers: Readers, known: Known) -> Plan:
+    steps: list[Step] = []
+    missing: list[Missing] = []
+    unplaced: list[str] = []
+    names = list(readers)
+    for holdings, members in known.classes(elements, query.groups):
+        if not any(holding.configured and holding.backend in readers for holding in holdings):
+            unplaced += members
+            missing += [m for holding in holdings for m in _gone(holding, query.interval, members)]
+            continue
+        placed, lacking = place(query.interval, holdings, members, names, known)
+        steps += placed
+        missing += lacking
+    outages: list[Missing] = []
+    steps += _placed_by_content(query, unplaced, readers, known, outages)
+    if outages and not steps:
+        raise TransientError(f"no backend could answer: {'; '.join(f'{m.backend} {m.reason}' for m in outages)}")
+    steps.sort(key=lambda step: (step.interval.start, step.elements[:1]))
+    missing += [
+        Missing(lack.interval, step.backends[0], lack.reason, step.elements, lack.cause)
+        for step in steps
+        for lack in step.lacks(step.backends[0])
+    ]
+    told = [replace(m, elements=()) if m.elements == elements else m for m in missing]
+    return Plan(query, elements, tuple(steps), (*told, *outages))
+
+
+def _gone(holding: Holding, interval: Interval, members: Sequence[str]) -> list[Missing]:
+    spans = [span.intersect(interval) for span in union([*holding.exact, *holding.thinned])]
+    reason = "it holds this, and is not in the configuration any more"
+    return [Missing(span, holding.backend, reason, tuple(members), Cause.REMOVED) for span in spans if span is not None]
 
 
 def _placed_by_content(
-    query: Query, elements: list[str], names: list[str], readers: Readers, missing: list[Missing]
-) -> dict[str, tuple[str, ...]]:
-    result: dict[str, tuple[str, ...]] = {}
-    for name in names if elements else ():
+    query: Query, elements: list[str], readers: Readers, known: Known, missing: list[Missing]
+) -> list[Step]:
+    """Return steps for elements of which nothing is known, by asking every backend which of them it has."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in sorted(readers, key=lambda name: not known.is_well(name)) if elements else ():
         try:
             for element in held(readers[name], elements):
-                result[element] = (*result.get(element, ()), name)
+                found[element] = (*found.get(element, ()), name)
         except TransientError as exc:
             missing.append(Missing(query.interval, name, f"cannot be asked: {exc}", tuple(elements)))
-    return result
+    by_backends = itertools.groupby(sorted(found, key=lambda e: (found[e], e)), key=found.__getitem__)
+    why = "it has samples, though no group of the configuration says so"
+    return [Step(tuple(members), query.interval, backends, why=why) for backends, members in by_backends]

@@ -1,103 +1,193 @@
-"""The steps of a plan read: in bounded pieces, from the next backend after an outage, with a record of both."""
+"""The steps of a plan read: in bounded pieces, from the next backend after an outage, and from two when one is late."""
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from archiver.model import Interval, SampleBatch, TransientError
+from archiver.model import Interval, SampleBatch, StoppedError, TransientError
+from archiver.model.interruption import Interruption
 from archiver.model.merge import Key, after, key_of
 from archiver.model.time import NANOSECONDS
 from archiver.ports import Readable, Readers
-from archiver.query.plan import Step
-from archiver.query.request import Missing, Part, Query
+from archiver.query.choosing import Known, Step
+from archiver.query.hedging import Runner, first_to_answer
+from archiver.query.record import Record
+from archiver.query.request import Part, Query, Role
 
 CHUNK_ROWS = 1_000_000
 """How many samples one call of a reader is expected to give; more elements or time make more calls."""
 
 
 @dataclass
-class Record:
-    """What was read from where, and what could not be; filled while an answer is consumed."""
+class Reading:
+    """What all steps of one answer share.
 
-    parts: list[Part] = field(default_factory=list)
-    missing: list[Missing] = field(default_factory=list)
-    errors: list[TransientError] = field(default_factory=list)
-    finished: list[Step] = field(default_factory=list)
-    cursor: str | None = None
+    Parameters
+    ----------
+    query, readers, known
+        As planned.
+    record : Record
+        Filled.
+    hedge_s : float
+        Shortest wait for a first batch before the next backend is asked as well.
+    left_s : callable
+        Gives how many seconds the answer may still take, None for as long as it likes.
+    stop : Interruption
+        Set when nobody wants the answer any more.
+    """
 
-    def part(self, backend: str, interval: Interval) -> Part:
-        """Return a new part: each thread counts in its own."""
-        part = Part(backend, interval)
-        self.parts.append(part)
-        return part
-
-    def summary(self) -> list[Part]:
-        """Return one part per backend and interval, in order of time."""
-        sums: dict[tuple[int, int, str], Part] = {}
-        for part in self.parts:
-            key = (part.interval.start, part.interval.end, part.backend)
-            total = sums.setdefault(key, Part(part.backend, part.interval))
-            total.rows += part.rows
-            total.seconds += part.seconds
-        return [sums[key] for key in sorted(sums)]
-
-    def failed(self, step: Step, tried: int, exc: TransientError, elements: Sequence[str]) -> None:
-        """Note that a backend of a step failed, and whether another one takes over."""
-        names = () if tuple(elements) == step.elements else tuple(elements)
-        if tried + 1 < len(step.backends):
-            reason = f"{exc}; answered by {step.backends[tried + 1]} instead"
-        else:
-            reason = str(exc)
-            self.errors.append(exc)
-        self.missing.append(Missing(step.interval, step.backends[tried], reason, names))
+    query: Query
+    readers: Readers
+    known: Known
+    record: Record
+    hedge_s: float = 1.0
+    left_s: Callable[[], float | None] = lambda: None
+    stop: Interruption = field(default_factory=Interruption)
 
 
-def read_step(step: Step, query: Query, readers: Readers, record: Record) -> Generator[SampleBatch, None, None]:
+def read_step(step: Step, reading: Reading) -> Generator[SampleBatch, None, None]:
     """Yield the samples of a step, in order.
 
     A backend that raises `TransientError` is not asked again for this step: the next one goes on after the last
-    sample that was given. When there is none left the stream ends, and the record says what is missing.
+    sample that was given. When there is none left the stream ends, and the record says what is missing. If the first
+    batch is late, the next backend is asked as well, and the one that answers first goes on alone.
     """
-    tried = 0
-    part = record.part(step.backends[0], step.interval)
-    rows = min(CHUNK_ROWS, max(query.limit, 10_000)) if query.limit else CHUNK_ROWS
-    for elements, interval in chunks(readers[step.backends[0]], step.elements, step.interval, rows):
-        last: Key | None = None
-        while True:
-            try:
-                for batch in _read_chunk(readers[step.backends[tried]], elements, interval, query, part, last):
-                    last = key_of(batch, -1, query.versions)
-                    yield batch
-                break
-            except TransientError as exc:
-                reached = last[0] if last else elements[0]
-                record.failed(step, tried, exc, [name for name in step.elements if name >= reached])
-                tried += 1
-                if tried == len(step.backends):
-                    return
-                part = record.part(step.backends[tried], step.interval)
-    record.finished.append(step)
+    work = _StepReading(step, reading)
+    try:
+        yield from work.run()
+    finally:
+        work.learn()
 
 
-def _read_chunk(
-    reader: Readable, elements: Sequence[str], interval: Interval, query: Query, part: Part, last: Key | None
-) -> Iterator[SampleBatch]:
-    batches = reader.read(elements, interval, groups=query.groups or None, as_of=query.as_of, versions=query.versions)
-    timed = _timed(batches, part)
-    return timed if last is None else after(timed, last)
+class _StepReading:
+    def __init__(self, step: Step, reading: Reading) -> None:
+        self._step = step
+        self._reading = reading
+        self._order = list(step.backends)
+        self._parts = {self._order[0]: reading.record.part(self._order[0], step)}
+
+    def run(self) -> Generator[SampleBatch, None, None]:
+        reading, step, query = self._reading, self._step, self._reading.query
+        rows = min(CHUNK_ROWS, max(query.limit, 10_000)) if query.limit else CHUNK_ROWS
+        amount = reading.known.amount
+        reader = reading.readers[self._order[0]]
+        known = None if amount is None else lambda interval: amount(self._order[0], interval)
+        is_first = True
+        for elements, interval in chunks(reader, step.elements, step.interval, rows, known):
+            last: Key | None = None
+            while True:
+                try:
+                    with closing(self._open(elements, interval, last, hedged=is_first)) as batches:
+                        for batch in batches:
+                            last = key_of(batch, -1, query.versions)
+                            yield batch
+                    break
+                except TransientError as exc:
+                    self._fail(exc, last[0] if last else elements[0])
+                    if not self._order:
+                        return
+            is_first = False
+        reading.record.finished.append(step)
+
+    def learn(self) -> None:
+        """Take what reading cost; of a part that was given up nothing is learnt but that."""
+        for backend, part in self._parts.items():
+            if not part.trouble and part.seconds:
+                self._reading.known.costs.learn(backend, part.first_s or part.seconds, part.rows, part.seconds)
+
+    def _open(
+        self, elements: Sequence[str], interval: Interval, last: Key | None, *, hedged: bool
+    ) -> Generator[SampleBatch, None, None]:
+        """Return the samples of a piece from the first backend, or from the second where that one is late."""
+        first = self._order[0]
+        if not hedged or len(self._order) < 2 or not self._is_equal(self._order[1]):
+            return self._read(first, elements, interval, last, Interruption())
+        return self._hedged(elements, interval, last)
+
+    def _hedged(
+        self, elements: Sequence[str], interval: Interval, last: Key | None
+    ) -> Generator[SampleBatch, None, None]:
+        reading, (first, second) = self._reading, self._order[:2]
+
+        def start(backend: str, role: Role) -> Runner:
+            if backend not in self._parts:
+                self._parts[backend] = reading.record.part(backend, self._step, role)
+            interruption = Interruption()
+            return Runner(backend, self._read(backend, elements, interval, last, interruption), interruption)
+
+        patience_s = reading.known.costs.patience_s(first, reading.hedge_s)
+        with first_to_answer(
+            start(first, self._parts[first].role), lambda: start(second, Role.HEDGE), patience_s, reading
+        ) as (winner, losers):
+            for loser in losers:
+                self._lose(loser, winner)
+            yield from winner.batches
+
+    def _is_equal(self, second: str) -> bool:
+        step = self._step
+        return second in self._reading.readers and not step.lacks(second) and not step.lacks(self._order[0])
+
+    def _lose(self, loser: Runner, winner: Runner) -> None:
+        part, costs = self._parts[loser.backend], self._reading.known.costs
+        if loser.failure is None:
+            part.trouble = f"late: {winner.backend} answered before"
+            costs.late(loser.backend, part.seconds or self._parts[winner.backend].seconds)
+            self._order.remove(loser.backend)
+            self._order.insert(1, loser.backend)
+        else:
+            part.trouble = str(loser.failure)
+            costs.failed(loser.backend)
+            self._order.remove(loser.backend)
+
+    def _read(
+        self, backend: str, elements: Sequence[str], interval: Interval, last: Key | None, interruption: Interruption
+    ) -> Generator[SampleBatch, None, None]:
+        query, part = self._reading.query, self._parts[backend]
+        with self._reading.stop.stopping(interruption.set):
+            batches = self._reading.readers[backend].read(
+                elements, interval, groups=query.groups or None, as_of=query.as_of, versions=query.versions
+            )
+            timed = _timed(batches, part, interruption)
+            yield from timed if last is None else after(timed, last)
+
+    def _fail(self, exc: TransientError, reached: str) -> None:
+        """Go on with the next backend after an outage, or note that there is none."""
+        reading, step = self._reading, self._step
+        if reading.stop.is_set:
+            raise StoppedError("the reader went away") from exc
+        backend = self._order.pop(0)
+        self._parts[backend].trouble = str(exc)
+        reading.known.costs.failed(backend)
+        names = [name for name in step.elements if name >= reached]
+        if not self._order:
+            reading.record.failed(step, backend, exc, names, reading.known.trouble(backend))
+            return
+        reading.record.lacks(step, self._order[0], names)
+        if self._order[0] not in self._parts:
+            self._parts[self._order[0]] = reading.record.part(self._order[0], step, Role.STAND_BY)
+        self._parts[self._order[0]].trouble = ""
 
 
-def _timed(batches: Iterator[SampleBatch], part: Part) -> Iterator[SampleBatch]:
+def _timed(batches: Iterator[SampleBatch], part: Part, interruption: Interruption) -> Iterator[SampleBatch]:
     while True:
         start = time.perf_counter()
-        batch = next(batches, None)
-        part.seconds += time.perf_counter() - start
+        try:
+            with interruption.applied():
+                batch = next(batches, None)
+        except TransientError as exc:
+            if interruption.is_set:
+                raise StoppedError("the reader went away") from exc
+            raise
+        finally:
+            part.seconds += time.perf_counter() - start
+        part.first_s = part.first_s or part.seconds
         if batch is None:
             return
         if batch.num_rows:
@@ -106,15 +196,26 @@ def _timed(batches: Iterator[SampleBatch], part: Part) -> Iterator[SampleBatch]:
 
 
 def chunks(
-    reader: Readable, elements: Sequence[str], interval: Interval, rows: int
+    reader: Readable,
+    elements: Sequence[str],
+    interval: Interval,
+    rows: int,
+    amount: Callable[[Interval], tuple[float, Interval] | None] | None = None,
 ) -> Iterator[tuple[Sequence[str], Interval]]:
     """Yield what to ask of a reader one call after the other, in the order of the answer, about `rows` a call.
 
     Nobody is asked how much there is when one sample a second of each element would not be too many. Otherwise
-    the rows of an element are taken from the reader's coverage, as if all elements had as many, evenly in time.
+    the rows of an element are what `amount` expects, or taken from the reader's coverage, as if all elements had as
+    many, evenly in time.
     """
     span_s = (interval.end - interval.start) / NANOSECONDS
-    each, held = (0, interval) if span_s * len(elements) <= rows else _rows_of_an_element(reader, interval, rows)
+    each, held = 0, interval
+    if span_s * len(elements) > rows:
+        expected = None if amount is None else amount(interval)
+        if expected is None:
+            each, held = _rows_of_an_element(reader, interval, rows)
+        elif expected[0] * len(elements) > rows:
+            each, held = max(1, round(expected[0])), expected[1]
     if each <= rows:
         size = max(1, rows // each) if each else len(elements)
         for first in range(0, len(elements), size):
@@ -145,22 +246,30 @@ def _rows_of_an_element(reader: Readable, interval: Interval, enough: int) -> tu
         return 0, interval  # the read itself will meet the outage, and report it
 
 
-def last_values(steps: Sequence[Step], time_ns: int, query: Query, readers: Readers, record: Record) -> SampleBatch:
+def last_values(steps: Sequence[Step], time_ns: int, reading: Reading) -> SampleBatch:
     """Return the last sample before a time of each element of some steps, sorted by element.
 
     Steps are asked at the same time; of what several give for an element, the latest is taken.
     """
+    query, record = reading.query, reading.record
 
     def ask(step: Step) -> SampleBatch:
-        for tried, backend in enumerate(step.backends):
-            part = record.part(backend, step.interval)
+        role = Role.FIRST
+        for backend in step.backends:
+            part, interruption = record.part(backend, step, role), Interruption()
             start = time.perf_counter()
             try:
-                found = readers[backend].last_before(
-                    step.elements, min(time_ns, step.interval.end), groups=query.groups or None, as_of=query.as_of
-                )
+                with reading.stop.stopping(interruption.set), interruption.applied():
+                    found = reading.readers[backend].last_before(
+                        step.elements, min(time_ns, step.interval.end), groups=query.groups or None, as_of=query.as_of
+                    )
             except TransientError as exc:
-                record.failed(step, tried, exc, step.elements)
+                if reading.stop.is_set:
+                    raise StoppedError("the reader went away") from exc
+                role, part.trouble = Role.STAND_BY, str(exc)
+                reading.known.costs.failed(backend)
+                if backend == step.backends[-1]:
+                    record.failed(step, backend, exc, step.elements, reading.known.trouble(backend))
             else:
                 part.rows += found.num_rows
                 return found

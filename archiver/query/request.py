@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from archiver.model import Interval, InvalidInputError, parse_interval
+from archiver.model.holding import Cause
 
 AGGREGATES = (
     "count",
@@ -91,6 +93,8 @@ class Query:
         Only what had been received before or at this time, ns.
     versions : bool
         All versions of a corrected sample, oldest first, instead of the valid one.
+    complete : bool
+        An answer that would be partial is an error instead (``require=complete``).
 
     Raises
     ------
@@ -110,6 +114,7 @@ class Query:
     bucket_ns: int = 0
     as_of: int | None = None
     versions: bool = False
+    complete: bool = False
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.aggregates if name not in AGGREGATES]
@@ -130,19 +135,46 @@ class Query:
                 raise InvalidInputError(f"the query cannot be answered: {message}")
 
 
+class Role(StrEnum):
+    """Why a backend was read."""
+
+    FIRST = "first choice"
+    STAND_BY = "stand-by"
+    HEDGE = "hedge"
+
+
 @dataclass(slots=True)
 class Part:
-    """What one backend gave to an answer: rows before the merge, and the seconds spent reading them."""
+    """What one backend gave to an answer.
+
+    Parameters
+    ----------
+    backend : str
+    interval : Interval
+    role : Role
+        The first choice; a stand-by, after another one failed; or a hedge, because the first choice was late.
+    rows : int
+        Before the merge.
+    seconds : float
+        Spent waiting for it.
+    first_s : float
+        Of these, until its first batch.
+    trouble : str
+        Why it did not give all of it; empty when it did.
+    """
 
     backend: str
     interval: Interval
+    role: Role = Role.FIRST
     rows: int = 0
     seconds: float = 0.0
+    first_s: float = 0.0
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What an answer lacks, or had to take from elsewhere, and why.
+    """What an answer lacks, and why.
 
     Parameters
     ----------
@@ -152,9 +184,17 @@ class Missing:
     reason : str
     elements : tuple of str
         Of which elements; empty means all of the query.
+    cause : Cause
+        The reason for programs.
     """
 
     interval: Interval
     backend: str
     reason: str
     elements: tuple[str, ...] = ()
+    cause: Cause = Cause.BACKEND_DOWN
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether the answer is short of what was acknowledged: that a source was silent is no fault of the answer."""
+        return self.cause is not Cause.DISCONNECTED

@@ -336,7 +336,7 @@ def test_rows_alone_are_followed_by_the_outcome_where_it_is_asked_for(service):
         assert line.startswith(mark)
         outcome = json.loads(line.removeprefix(mark))
         assert outcome["missing"] == whole["missing"] != []
-        assert (outcome["cursor"], set(outcome)) == (None, {"parts", "missing", "cursor"})
+        assert (outcome["cursor"], set(outcome)) == (None, {"complete", "parts", "missing", "cursor"})
 
 
 # -- state and repair ---------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from archiver.model import SampleBatch
 from archiver.model.time import NANOSECONDS, now
 from archiver.pipeline import keeper as module
 from archiver.pipeline.dead_letters import DeadLetters
+from archiver.pipeline.holdings import Holdings
 from archiver.pipeline.keeper import Keeper
 from archiver.pipeline.lane import LaneTools
 from archiver.pipeline.latest import Latest
@@ -28,7 +29,8 @@ class Bench:
         self.store = Store(directory / "archive.db")
         self.journal = FileJournal(directory, FileOptions())
         self.journal.open()
-        self.tools = LaneTools(self.journal, Ledger(self.store), DeadLetters(self.store), Snapshots(self.store))
+        store = self.store
+        self.tools = LaneTools(self.journal, Ledger(store), DeadLetters(store), Snapshots(store), Holdings(store, 0))
         self.latest = Latest()
         self.keeper = Keeper(self.tools, self.latest, list)
 

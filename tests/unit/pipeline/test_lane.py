@@ -23,6 +23,7 @@ from archiver.model import (
 )
 from archiver.model.time import ALWAYS
 from archiver.pipeline.dead_letters import DeadLetters
+from archiver.pipeline.holdings import Holdings
 from archiver.pipeline.lane import Lane, LaneTools
 from archiver.pipeline.ledger import Ledger, Outcome, account
 from archiver.pipeline.routing import Router
@@ -71,7 +72,8 @@ class Bench:
         self.store = Store(self.directory / "archive.db")
         self.journal = FileJournal(self.directory, FileOptions(max_age_s=10**10))
         self.journal.open()
-        self.tools = LaneTools(self.journal, Ledger(self.store), DeadLetters(self.store), Snapshots(self.store))
+        store = self.store
+        self.tools = LaneTools(self.journal, Ledger(store), DeadLetters(store), Snapshots(store), Holdings(store, 0))
         self.router = Router(GROUPS)
         self.lane: Lane | None = None
 

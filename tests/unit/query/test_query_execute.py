@@ -18,7 +18,7 @@ from archiver.model import (
     UnsupportedError,
 )
 from archiver.ports import BackendContext, Coverage, Options
-from archiver.query import Missing, Query, Range, Step, execute, plan, shape, values_at
+from archiver.query import Missing, Query, Range, Role, Step, execute, plan, shape, values_at
 from archiver.query.cursor import Cursor, decode
 from archiver.query.reading import chunks
 
@@ -120,8 +120,12 @@ def test_the_next_backend_answers_after_an_outage_and_the_answer_says_so(batch):
     groups = {"all": ArchiveGroup("all", ("*",), ("dead", "warm"))}
     answer = execute(Query(("a",), Interval(0, 40)), {"dead": Dead(), "warm": memory(batch)}, groups)
     assert len(rows(answer)) == 3
-    assert answer.missing == [Missing(Interval(0, 40), "dead", "connection refused; answered by warm instead")]
-    assert [(part.backend, part.rows) for part in answer.parts if part.rows] == [("warm", 3)]
+    assert answer.complete
+    assert answer.missing == []
+    assert [(part.backend, part.role, part.rows, part.trouble) for part in answer.parts] == [
+        ("dead", Role.FIRST, 0, "connection refused"),
+        ("warm", Role.STAND_BY, 3, ""),
+    ]
 
 
 def test_an_outage_is_told_once_though_it_is_met_twice(batch):
@@ -129,7 +133,8 @@ def test_an_outage_is_told_once_though_it_is_met_twice(batch):
     query = Query(("a",), Interval(0, 40), aggregates=("integral",))
     answer = execute(query, {"dead": Dead(), "warm": memory(batch)}, groups)
     assert answer.table().num_rows == 1
-    assert [missing.backend for missing in answer.missing] == ["dead"]
+    assert {part.backend for part in answer.parts if part.trouble} == {"dead"}
+    assert answer.complete
 
 
 def test_an_answer_without_any_backend_is_an_error(batch):

@@ -81,7 +81,7 @@ def test_csv_tells_empty_text_from_no_value():
 
 def test_json_holds_every_value(batch):
     document = json.loads(body(Answer.of(batch), "json"))
-    assert list(document) == ["samples", "parts", "missing", "cursor"]
+    assert list(document) == ["samples", "complete", "parts", "missing", "cursor"]
     named = {math.inf: "Infinity", -math.inf: "-Infinity"}
     for sample, (kind, value) in zip(document["samples"], ROWS, strict=True):
         if kind is Kind.BINARY:
@@ -102,7 +102,7 @@ def test_json_holds_every_value(batch):
 def test_an_empty_answer_is_well_formed(name):
     written = body(Answer.of(SampleBatch.empty()), name)
     if name == "json":
-        assert json.loads(written) == {"samples": [], "parts": [], "missing": [], "cursor": None}
+        assert json.loads(written) == {"samples": [], "complete": True, "parts": [], "missing": [], "cursor": None}
     elif name == "csv":
         assert written == b"element,source_time,value,status\n"
     elif name == "arrow":
