@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,6 +86,32 @@ def kafka() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
+def oracle_double_url() -> Iterator[str]:
+    """Give the URL of a stand-in for Oracle; skip where it cannot run."""
+    pytest.importorskip("oracledb")
+    pytest.importorskip("jpype")
+    from archiver.testing.oracle import running_double
+
+    try:
+        with running_double(Path(__file__).parent / "doubles" / "oracle") as double:
+            yield double.url
+    except UnavailableError as exc:
+        pytest.skip(str(exc))
+
+
+@pytest.fixture(scope="session")
+def oracle_url() -> str:
+    """Return the URL of a real Oracle; skip where the environment names none."""
+    pytest.importorskip("oracledb")
+    from archiver.testing.oracle import real_url
+
+    try:
+        return real_url()
+    except UnavailableError as exc:
+        pytest.skip(str(exc))
+
+
+@pytest.fixture(scope="session")
 def influxdb() -> Iterator[Any]:
     """Lend a private InfluxDB 1 to the whole run; skip where none is installed."""
     from archiver.testing import influxdb
@@ -94,6 +121,26 @@ def influxdb() -> Iterator[Any]:
             yield server
     except UnavailableError as exc:
         pytest.skip(str(exc))
+
+
+def _influxdb_double(request: pytest.FixtureRequest, major: int) -> Iterator[Any]:
+    from archiver.testing import influxdb
+
+    upstream = request.getfixturevalue("influxdb").url
+    with influxdb.running_double(Path(__file__).parent / "doubles" / "influxdb", major, upstream) as double:
+        yield double
+
+
+@pytest.fixture(scope="session")
+def influxdb2(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Lend a stand-in for InfluxDB 2 to the whole run."""
+    yield from _influxdb_double(request, 2)
+
+
+@pytest.fixture(scope="session")
+def influxdb3(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Lend a stand-in for InfluxDB 3 to the whole run."""
+    yield from _influxdb_double(request, 3)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Select, Table, bindparam, func, inser
 
 from archiver.backends.sql import dialects, reading
 from archiver.backends.sql.elements import Elements
-from archiver.backends.sql.errors import translated
+from archiver.backends.sql.errors import KeyTakenError, translated
 from archiver.backends.sql.options import SqlOptions
 from archiver.backends.sql.tables import SCHEMA_VERSION, GroupTables, Tables
 from archiver.backends.sql.writing import Writer
@@ -51,8 +51,8 @@ class SqlBackend:
         self.limits = BackendLimits()
         self._context = context
         self._options = options
-        self._dialect = dialects.load(options.url, context.directory, context.read_only)
         self._tables = Tables(options.prefix)
+        self._dialect = dialects.load(options.url, context.directory, context.read_only, self._tables)
         self._held = _held(self._tables.segment)
         self._writing = threading.Lock()
         self._is_open = False
@@ -100,6 +100,19 @@ class SqlBackend:
         before_commit: BeforeCommit | None = None,
     ) -> WriteReceipt:
         """Store samples, by group, and the position: see `archiver.ports.Backend.write`."""
+        try:
+            return self._write(parts, position, before_commit)
+        except KeyTakenError:  # another program wrote rows past the lock: what is there is looked up, and counted
+            return self._write(parts, position, before_commit, look_up_all=True)
+
+    def _write(
+        self,
+        parts: Mapping[str, SampleBatch],
+        position: Position | None,
+        before_commit: BeforeCommit | None,
+        *,
+        look_up_all: bool = False,
+    ) -> WriteReceipt:
         with self._transaction("write") as connection:
             with self._translated("write"):
                 self._writer.begin(connection)
@@ -107,7 +120,7 @@ class SqlBackend:
                     stored = self._writer.stored_offset(connection, position.stream)
                     if stored is not None and position.offset <= stored:
                         return WriteReceipt(Position(position.stream, stored), repeated=True)
-                receipt = self._writer.store(connection, parts, position)
+                receipt = self._writer.store(connection, parts, position, look_up_all=look_up_all)
             if before_commit is not None:
                 before_commit(receipt)
         return receipt
@@ -252,8 +265,7 @@ class SqlBackend:
         return self._made
 
     def _make(self, connection: Connection) -> None:
-        self._dialect.begin_setup(connection)
-        self._tables.metadata.create_all(connection)
+        self._dialect.make_archive(connection)
         archive = self._tables.archive
         if connection.execute(select(archive.c.id)).first() is None:
             connection.execute(insert(archive).values(id=1, schema_version=SCHEMA_VERSION, generation=0))

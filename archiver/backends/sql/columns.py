@@ -3,7 +3,8 @@
 A value is in the column of its form: floats in ``float_value``; int, uint (as signed), bool and enum in
 ``int_value``; text in ``text_value``; binary in ``bytes_value``; an array in ``bytes_value`` with the number of its
 items in ``int_value`` (`archiver.backends.sql.lists`). What a database cannot hold in that column goes beside it:
-the bits of a float that it would change are in ``int_value``, UTF-8 that it refuses as text in ``bytes_value``.
+the bits of a float that it would change are in ``int_value``, UTF-8 that it refuses as text in ``bytes_value``. Where a
+database takes nothing at all for null, as Oracle does, a null in the column of a form is the empty text or bytes.
 """
 
 from __future__ import annotations
@@ -40,10 +41,21 @@ STORED_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Exactness:
-    """What a database keeps as it is: NaN and -0.0 in a float column, NUL in a text."""
+    """What a database keeps as it is.
+
+    Parameters
+    ----------
+    every_float : bool
+        NaN and -0.0 in a float column.
+    nul : bool
+        NUL in a text.
+    text_bytes : int
+        Longest text of a text column.
+    """
 
     every_float: bool
     nul: bool
+    text_bytes: int = 2**31 - 1
 
 
 def encode(batch: SampleBatch, ids: Int32s, exact: Exactness) -> Iterator[Columns]:
@@ -123,14 +135,18 @@ def _forms(kind: Kind, values: pa.Array, exact: Exactness) -> Iterator[tuple[pa.
         yield from _split(odd, {"float_value": values}, {"int_value": bits})
     elif kind is Kind.TEXT:
         _check_text(kind, values)
-        odd = None if exact.nul else pc.match_substring(values, "\0")
-        yield from _split(odd, {"text_value": values}, {"bytes_value": values.cast(pa.binary())})
+        yield from _split(_odd_texts(values, exact), {"text_value": values}, {"bytes_value": values.cast(pa.binary())})
     elif kind is Kind.BINARY:
         yield None, {"bytes_value": values}
     elif kind is Kind.UINT:
         yield None, {"int_value": values.view(pa.int64())}
     else:
         yield None, {"int_value": values.cast(pa.int64())}
+
+
+def _odd_texts(values: pa.Array, exact: Exactness) -> pa.Array | None:
+    long = pc.greater(pc.binary_length(values), exact.text_bytes)
+    return long if exact.nul else pc.or_(long, pc.match_substring(values, "\0"))
 
 
 def _split(odd: pa.Array | None, usual: Columns, unusual: Columns) -> Iterator[tuple[pa.Array | None, Columns]]:
@@ -158,12 +174,12 @@ def _value(kind: Kind, stored: pa.RecordBatch) -> pa.Array:
         return pc.coalesce(floats, bits.view(pa.float64()))
     if kind is Kind.TEXT:
         texts = stored.column("text_value")
-        return pc.coalesce(texts, stored.column("bytes_value").cast(pa.utf8())) if texts.null_count else texts
+        return pc.coalesce(texts, stored.column("bytes_value").cast(pa.utf8()), "") if texts.null_count else texts
     if kind is Kind.BINARY:
-        return stored.column("bytes_value")
+        return pc.fill_null(stored.column("bytes_value"), b"")
     numbers = stored.column("int_value")
     if kind.is_list:
-        return lists.unpack(kind, numbers.to_numpy(), stored.column("bytes_value"))
+        return lists.unpack(kind, numbers.to_numpy(), pc.fill_null(stored.column("bytes_value"), b""))
     if kind is Kind.UINT:
         return numbers.view(pa.uint64())
     return numbers.cast(kind.arrow_type)

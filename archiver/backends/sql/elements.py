@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, Table, func, insert, select
 
-NAMES_PER_QUERY = 5_000
+NAMES_PER_QUERY = 1_000  # Oracle takes no more
 
 
 class Elements:

@@ -11,6 +11,10 @@ from sqlalchemy import exc as sa_exc
 from archiver.model import ForebayError, PermanentError, TransientError
 
 
+class KeyTakenError(PermanentError):
+    """A row with the key of a new one is there, although it was not stored by this archive."""
+
+
 class Translator(Protocol):
     """What a dialect knows of its driver's errors."""
 

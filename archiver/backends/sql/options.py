@@ -15,8 +15,8 @@ class SqlOptions(Options):
 
     url: str = Field(
         repr=False,
-        description="sqlite:///warm.db (relative to the data directory) or postgresql://user@host/database; "
-        "leave the password to PGPASSWORD or ~/.pgpass",
+        description="sqlite:///warm.db (relative to the data directory), postgresql://user@host/database (leave the "
+        "password to PGPASSWORD or ~/.pgpass) or oracle+oracledb://user@host:1521?service_name=name (ORACLE_PASSWORD)",
     )
     prefix: str = Field(
         "forebay_",

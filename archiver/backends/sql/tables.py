@@ -1,4 +1,4 @@
-"""The tables: five of the archive, and two of each group."""
+"""The tables: four of the archive and two for rows on their way, and two of each group."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from sqlalchemy import (
     MetaData,
     PrimaryKeyConstraint,
     SmallInteger,
+    String,
     Table,
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects import oracle
 
 SCHEMA_VERSION = 1
+NAME = Text().with_variant(String(4000), "oracle")  # a text that can be a key
 SAMPLE_COLUMNS = (
     "element_id",
     "source_time",
@@ -66,20 +69,20 @@ class Tables:
         self.position = Table(
             f"{prefix}position",
             self.metadata,
-            Column("stream", Text, primary_key=True),
+            Column("stream", NAME, primary_key=True),
             Column("last_offset", BigInteger, nullable=False),
         )
         self.element = Table(
             f"{prefix}element",
             self.metadata,
             Column("id", Integer, primary_key=True, autoincrement=False),
-            Column("name", Text, nullable=False),
+            Column("name", NAME, nullable=False),
             UniqueConstraint("name", name=f"{prefix}element_name"),
         )
         self.segment = Table(
             f"{prefix}segment",
             self.metadata,
-            Column("archive_group", Text, primary_key=True),
+            Column("archive_group", NAME, primary_key=True),
             Column("start_time", BigInteger, primary_key=True, autoincrement=False),
             Column("end_time", BigInteger, nullable=False),
             Column("row_count", BigInteger, nullable=False),
@@ -92,7 +95,9 @@ class Tables:
             *_sample_columns(nullable=True),
             prefixes=["TEMPORARY"],
             postgresql_on_commit="DELETE ROWS",
+            oracle_on_commit="DELETE ROWS",
         )
+        self.landing = Table(f"{prefix}landing", MetaData(), *_sample_columns(nullable=True))
         self.group = lru_cache(maxsize=None)(self._group)
 
     def _group(self, name: str) -> GroupTables:
@@ -137,8 +142,8 @@ def _sample_columns(*, nullable: bool) -> list[Column[object]]:
         Column("receive_time", BigInteger, nullable=nullable, comment="ns since the epoch"),
         Column("status", BigInteger, nullable=nullable, comment="64 bits, as signed"),
         Column("kind", SmallInteger, nullable=nullable, comment="archiver.model.Kind"),
-        Column("float_value", Double),
+        Column("float_value", Double().with_variant(oracle.BINARY_DOUBLE(), "oracle")),
         Column("int_value", BigInteger),
-        Column("text_value", Text),
+        Column("text_value", NAME),
         Column("bytes_value", LargeBinary),
     ]

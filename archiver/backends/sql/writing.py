@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, delete, insert, select, update
-from sqlalchemy.schema import CreateTable
 
 from archiver.backends.sql import columns, versions
 from archiver.backends.sql.dialects import Dialect
@@ -18,6 +17,8 @@ from archiver.model import Interval, SampleBatch
 from archiver.model.batch import Int32s, sort_order
 from archiver.model.identity import Watermarks, duplicates
 from archiver.ports import BackendContext, Position, Segment, WriteReceipt
+
+Insert = Callable[[Connection, Table, columns.Columns], None]
 
 
 class Writer:
@@ -46,7 +47,7 @@ class Writer:
         self._fresh: dict[str, int] = {}
 
     def begin(self, connection: Connection) -> None:
-        """Take the lock that all writers take, and count this write."""
+        """Take the lock that all writers take, and forget what is remembered if another wrote since."""
         self._dialect.begin(connection)
         archive = self._tables.archive
         generation = connection.execute(select(archive.c.generation).with_for_update()).scalar_one()
@@ -60,10 +61,26 @@ class Writer:
         return connection.execute(select(table.c.last_offset).where(table.c.stream == stream)).scalar()
 
     def store(
-        self, connection: Connection, parts: Mapping[str, SampleBatch], position: Position | None
+        self,
+        connection: Connection,
+        parts: Mapping[str, SampleBatch],
+        position: Position | None,
+        *,
+        look_up_all: bool = False,
     ) -> WriteReceipt:
-        """Store samples and position; the caller commits, and then calls `committed`."""
-        known = {group: self._store_group(connection, group, batch) for group, batch in parts.items()}
+        """Store samples and position; the caller commits, and then calls `committed`.
+
+        Parameters
+        ----------
+        position : Position or None
+            None is a back-fill.
+        look_up_all : bool
+            Compare every sample with what is stored, not only those that are no news by what is remembered.
+        """
+        insert = self._dialect.back_fill if position is None else self._dialect.insert
+        known = {
+            group: self._store_group(connection, group, batch, insert, look_up_all) for group, batch in parts.items()
+        }
         if position is not None:
             self._store_position(connection, position)
         self._count(connection)
@@ -96,13 +113,17 @@ class Writer:
 
     # -- one group ------------------------------------------------------------------------------------
 
-    def _store_group(self, connection: Connection, group: str, batch: SampleBatch) -> NDArray[np.bool_]:
+    def _store_group(
+        self, connection: Connection, group: str, batch: SampleBatch, insert: Insert, look_up_all: bool
+    ) -> NDArray[np.bool_]:
         if not batch.num_rows:
             return np.zeros(0, bool)
         self._make_room(connection, group, batch)
         table = self._ids(connection, batch)
         marks = self._marks_of(connection, group)
         late = batch.filter(marks.at_or_below(batch)) if marks.newest else SampleBatch.empty()
+        if look_up_all:
+            late = batch
         existing = self._existing(group, late, table) if late.num_rows else late
         ordered = batch.compacted()
         order = sort_order(ordered.codes, ordered.source_time, ordered.sequence)
@@ -112,17 +133,14 @@ class Writer:
         rows = versions.separated(ordered.filter(~known).sorted(), existing)
         if rows.num_rows:
             ids = _codes(rows, table)
-            self._insert(connection, self._tables.group(group).samples, rows, ids)
+            for block in columns.encode(rows, ids, self._dialect.exact):
+                insert(connection, self._tables.group(group).samples, block)
             self._refresh_latest(connection, group, rows, ids)
             self._grow(connection, group, rows)
             marks.advance(rows)
         if order is not None:
             known[order] = known.copy()
         return known
-
-    def _insert(self, connection: Connection, table: Table, rows: SampleBatch, ids: Int32s) -> None:
-        for block in columns.encode(rows, ids, self._dialect.exact):
-            self._dialect.insert(connection, table, block)
 
     def _ids(self, connection: Connection, batch: SampleBatch) -> dict[str, int]:
         """Return the ids of all elements of a batch, new ones included."""
@@ -148,16 +166,10 @@ class Writer:
     def _refresh_latest(self, connection: Connection, group: str, rows: SampleBatch, ids: Int32s) -> None:
         """Keep the newest row of each element; `rows` are sorted."""
         last = np.append(rows.codes[1:] != rows.codes[:-1], True)
-        staging = self._staging(connection)
-        self._insert(connection, staging, rows.filter(last), ids[last])
-        connection.execute(self._dialect.upsert_newest(self._tables.group(group).latest, staging))
-
-    def _staging(self, connection: Connection) -> Table:
-        """Return the temporary table of this connection, empty."""
-        staging = self._tables.staging
-        connection.execute(CreateTable(staging, if_not_exists=True))
-        connection.execute(delete(staging))
-        return staging
+        staging = self._dialect.empty_staging(connection)
+        for block in columns.encode(rows.filter(last), ids[last], self._dialect.exact):
+            self._dialect.insert(connection, staging, block)
+        connection.execute(self._dialect.upsert_newest(self._tables.group(group).latest))
 
     # -- what is known --------------------------------------------------------------------------------
 
@@ -184,10 +196,10 @@ class Writer:
         """Make the tables and segments that the samples need."""
         segments = self._segments_of(connection, group)
         tables, table = self._tables.group(group), self._tables.segment
+        length = self._context.group(group).segment_ns
         if not segments.extents:
-            for needed in (tables.samples, tables.latest):
-                connection.execute(CreateTable(needed, if_not_exists=True))
-        for interval in segments.missing(batch.source_time, self._context.group(group).segment_ns):
+            self._dialect.make_group(connection, tables, length)
+        for interval in segments.missing(batch.source_time, length):
             self._dialect.add_segment(connection, tables.samples, interval)
             connection.execute(
                 insert(table).values(archive_group=group, start_time=interval.start, end_time=interval.end, row_count=0)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, Executable, Table, make_url
 
 from archiver.backends.sql.columns import Columns, Exactness
 from archiver.backends.sql.errors import Translator
+from archiver.backends.sql.tables import GroupTables, Tables
 from archiver.model import Interval
 
 DIALECTS = {
@@ -24,6 +25,7 @@ DIALECTS = {
         "PostgresqlDialect",
         ("psycopg", "adbc_driver_postgresql"),
     ),
+    "oracle": ("archiver.backends.sql.dialects.oracle", "OracleDialect", ("oracledb",)),
 }
 """Name in the URL: module, class, and the packages that its extra installs."""
 
@@ -32,7 +34,11 @@ Instants = NDArray[np.int64]
 
 
 class Dialect(Translator, Protocol):
-    """A database. Statements that all of them understand are elsewhere, in SQLAlchemy Core."""
+    """A database, and the tables of one archive in it.
+
+    Statements that all databases understand are elsewhere, in SQLAlchemy Core. Making tables is here: in some a
+    statement that makes one belongs to the transaction, in others it would commit what was done before.
+    """
 
     exact: Exactness
     engine: Engine
@@ -44,15 +50,24 @@ class Dialect(Translator, Protocol):
         """Forget idle connections after an error: they may be broken as well."""
 
     def begin(self, connection: Connection) -> None:
-        """Start a transaction that will write."""
+        """Start a transaction that will write; its first statement is the one that locks the row of `archive`."""
 
-    def begin_setup(self, connection: Connection) -> None:
-        """Start a transaction that makes the tables, and hold off another process that does so."""
+    def make_archive(self, connection: Connection) -> None:
+        """Make the tables of the archive that are missing, and hold off another process until the commit."""
+
+    def make_group(self, connection: Connection, tables: GroupTables, segment_ns: int) -> None:
+        """Make the tables of a group that are missing; `segment_ns` is how long its segments will be."""
+
+    def empty_staging(self, connection: Connection) -> Table:
+        """Return the staging table, with no rows that this connection sees."""
 
     def insert(self, connection: Connection, table: Table, columns: Columns) -> None:
         """Insert rows, as many as the columns are long, by the fastest way of the driver."""
 
-    def upsert_newest(self, latest: Table, staging: Table) -> Executable:
+    def back_fill(self, connection: Connection, samples: Table, columns: Columns) -> None:
+        """Insert rows as `insert` does, by a way that is faster for many of them, where there is one."""
+
+    def upsert_newest(self, latest: Table) -> Executable:
         """Return the statement that puts staged rows into `latest` where they are newer, or the first of an element."""
 
     def add_segment(self, connection: Connection, samples: Table, interval: Interval) -> None:
@@ -79,12 +94,12 @@ class Dialect(Translator, Protocol):
         """Yield for each id and table the last row before `time`, received at or before `as_of` (ns)."""
 
 
-def load(url: str, directory: Path, read_only: bool) -> Dialect:
+def load(url: str, directory: Path, read_only: bool, tables: Tables) -> Dialect:
     """Return the dialect of a database URL; relative files are relative to `directory`. Connects to nothing."""
     parsed = make_url(url)
     module, name, _ = DIALECTS[parsed.get_backend_name()]
     dialect: Any = getattr(import_module(module), name)
-    made: Dialect = dialect(parsed, directory, read_only)
+    made: Dialect = dialect(parsed, directory, read_only, tables)
     return made
 
 

@@ -1,12 +1,28 @@
-"""The upsert that SQLite and PostgreSQL share."""
+"""What SQLite and PostgreSQL share: statements that make tables belong to a transaction, and ON CONFLICT."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Executable, Table, select, true, tuple_
+from sqlalchemy import Connection, Executable, Table, delete, select, true, tuple_
+from sqlalchemy.schema import CreateTable
+
+from archiver.backends.sql.tables import GroupTables
 
 _VERSION = ("source_time", "sequence", "receive_time")
+
+
+def make_group(connection: Connection, tables: GroupTables) -> None:
+    """Make the tables of a group that are missing, within the transaction."""
+    for table in (tables.samples, tables.latest):
+        connection.execute(CreateTable(table, if_not_exists=True))
+
+
+def empty_staging(connection: Connection, staging: Table) -> Table:
+    """Return the temporary table of this connection, made if it is not there, and empty."""
+    connection.execute(CreateTable(staging, if_not_exists=True))
+    connection.execute(delete(staging))
+    return staging
 
 
 def on_conflict(insert: Any, latest: Table, staging: Table) -> Executable:

@@ -19,9 +19,9 @@ from sqlalchemy.dialects import postgresql
 
 from archiver.backends.sql.columns import STORED_SCHEMA, Columns, Exactness
 from archiver.backends.sql.dialects import binary_copy
+from archiver.backends.sql.dialects.common import empty_staging, make_group, on_conflict
 from archiver.backends.sql.dialects.sqlstate import verdict_of
-from archiver.backends.sql.dialects.upsert import on_conflict
-from archiver.backends.sql.tables import SAMPLE_COLUMNS
+from archiver.backends.sql.tables import SAMPLE_COLUMNS, GroupTables, Tables
 from archiver.model import ConfigurationError, ForebayError, Interval, PermanentError, TransientError
 from archiver.model.time import MAX_TIME
 
@@ -58,11 +58,13 @@ class PostgresqlDialect:
         Not used.
     read_only : bool
         Have the server refuse every change.
+    tables : Tables
     """
 
     exact = Exactness(every_float=True, nul=False)
 
-    def __init__(self, url: URL, directory: Path, read_only: bool) -> None:
+    def __init__(self, url: URL, directory: Path, read_only: bool, tables: Tables) -> None:
+        self._tables = tables
         url = url.set(drivername="postgresql+psycopg", query=_DEFAULTS | dict(url.query))
         self._uri = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._idle: list[Any] = []
@@ -86,12 +88,21 @@ class PostgresqlDialect:
     def begin(self, connection: Connection) -> None:
         """Do nothing: the lock is a row, and the first statement begins."""
 
-    def begin_setup(self, connection: Connection) -> None:
-        """Take an advisory lock; refuse a database that is not in UTF-8."""
+    def make_archive(self, connection: Connection) -> None:
+        """Make the tables behind an advisory lock; refuse a database that is not in UTF-8."""
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SETUP_LOCK})")
         encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
         if encoding != "UTF8":
             raise ConfigurationError([f"url: the database is encoded in {encoding}; create it with ENCODING 'UTF8'"])
+        self._tables.metadata.create_all(connection)
+
+    def make_group(self, connection: Connection, tables: GroupTables, segment_ns: int) -> None:
+        """Make the tables, as yet without a partition."""
+        make_group(connection, tables)
+
+    def empty_staging(self, connection: Connection) -> Table:
+        """Make the temporary table of this connection, or empty it."""
+        return empty_staging(connection, self._tables.staging)
 
     def insert(self, connection: Connection, table: Table, columns: Columns) -> None:
         """Insert by binary COPY."""
@@ -101,9 +112,13 @@ class PostgresqlDialect:
             for part in binary_copy.stream(columns):
                 copy.write(part)
 
-    def upsert_newest(self, latest: Table, staging: Table) -> Executable:
+    def back_fill(self, connection: Connection, samples: Table, columns: Columns) -> None:
+        """Insert by binary COPY."""
+        self.insert(connection, samples, columns)
+
+    def upsert_newest(self, latest: Table) -> Executable:
         """Return the upsert of PostgreSQL."""
-        return on_conflict(postgresql.insert, latest, staging)
+        return on_conflict(postgresql.insert, latest, self._tables.staging)
 
     def add_segment(self, connection: Connection, samples: Table, interval: Interval) -> None:
         """Make a partition and attach it: readers go on meanwhile, as CREATE … PARTITION OF would not let them."""

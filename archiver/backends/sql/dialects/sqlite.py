@@ -15,8 +15,9 @@ from sqlalchemy import URL, Connection, Executable, NullPool, QueuePool, Table, 
 from sqlalchemy.dialects import sqlite
 
 from archiver.backends.sql.columns import STORED_SCHEMA, Columns, Exactness
-from archiver.backends.sql.dialects.upsert import on_conflict
-from archiver.backends.sql.tables import SAMPLE_COLUMNS
+from archiver.backends.sql.dialects.common import empty_staging, make_group, on_conflict
+from archiver.backends.sql.errors import KeyTakenError
+from archiver.backends.sql.tables import SAMPLE_COLUMNS, GroupTables, Tables
 from archiver.model import ForebayError, Interval, Kind, PermanentError, TransientError
 from archiver.model.time import MAX_TIME
 
@@ -39,6 +40,7 @@ _ROW = np.dtype(
         ("object", "O"),
     ]
 )
+_KEY_TAKEN = {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE}
 _TRANSIENT = {
     sqlite3.SQLITE_INTERNAL,
     sqlite3.SQLITE_PERM,
@@ -85,11 +87,13 @@ class SqliteDialect:
         What a relative file is relative to.
     read_only : bool
         Change nothing; a file that is not there yet is an empty database.
+    tables : Tables
     """
 
     exact = Exactness(every_float=False, nul=True)
 
-    def __init__(self, url: URL, directory: Path, read_only: bool) -> None:
+    def __init__(self, url: URL, directory: Path, read_only: bool, tables: Tables) -> None:
+        self._tables = tables
         self._file = directory / (url.database or "")
         self._read_only = read_only
         # a new connection for each read beside another process: it may be the one that makes the file
@@ -116,9 +120,18 @@ class SqliteDialect:
         """Take the write lock at once: one that is taken late fails when another has written in between."""
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    def begin_setup(self, connection: Connection) -> None:
-        """Take the write lock."""
+    def make_archive(self, connection: Connection) -> None:
+        """Make the tables behind the write lock."""
         self.begin(connection)
+        self._tables.metadata.create_all(connection)
+
+    def make_group(self, connection: Connection, tables: GroupTables, segment_ns: int) -> None:
+        """Make the tables."""
+        make_group(connection, tables)
+
+    def empty_staging(self, connection: Connection) -> Table:
+        """Make the temporary table of this connection, or empty it."""
+        return empty_staging(connection, self._tables.staging)
 
     def insert(self, connection: Connection, table: Table, columns: Columns) -> None:
         """Insert by statements of many rows, in which columns of one number are written out."""
@@ -136,9 +149,13 @@ class SqliteDialect:
                 part = values[first * len(varying) : (first + size) * len(varying)]
                 raw.execute(head + ", ".join([f"({row})"] * size), part)
 
-    def upsert_newest(self, latest: Table, staging: Table) -> Executable:
+    def back_fill(self, connection: Connection, samples: Table, columns: Columns) -> None:
+        """Insert by statements of many rows."""
+        self.insert(connection, samples, columns)
+
+    def upsert_newest(self, latest: Table) -> Executable:
         """Return the upsert of SQLite."""
-        return on_conflict(sqlite.insert, latest, staging)
+        return on_conflict(sqlite.insert, latest, self._tables.staging)
 
     def add_segment(self, connection: Connection, samples: Table, interval: Interval) -> None:
         """Do nothing: a segment is a range of the table."""
@@ -194,6 +211,8 @@ class SqliteDialect:
         """Return the class of an error of `sqlite3`."""
         if isinstance(error, sqlite3.Error):
             code = getattr(error, "sqlite_errorcode", None)
+            if code in _KEY_TAKEN:
+                return KeyTakenError
             if code is not None:
                 return CODES.get(code & 0xFF, TransientError)
             return PermanentError  # raised by the module itself, of a value that it cannot bind

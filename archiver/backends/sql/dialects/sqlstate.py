@@ -6,6 +6,7 @@ connection or another session is: then nothing is wrong with the data, and the l
 
 from __future__ import annotations
 
+from archiver.backends.sql.errors import KeyTakenError
 from archiver.model import ForebayError, PermanentError, TransientError
 
 _TRANSIENT = ("08", "25", "28", "40", "53", "55", "57", "58", "72", "XX")
@@ -19,6 +20,7 @@ CLASSES: dict[str, type[ForebayError]] = dict.fromkeys(_TRANSIENT, TransientErro
 """First two characters: what errors of this class are."""
 
 EXCEPTIONS: dict[str, type[ForebayError]] = {
+    "23505": KeyTakenError,
     "55P02": PermanentError,  # a parameter that cannot be changed now
     "55P04": PermanentError,  # a value of an enumeration that is not committed
 }

@@ -1,4 +1,4 @@
-"""A backend per database: SQLite in a file, and PostgreSQL where it is installed."""
+"""A backend per database: SQLite in a file, PostgreSQL where it is installed, and the stand-in for Oracle."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -14,9 +14,14 @@ _PREFIXES = (f"t{number}_" for number in count())
 Open = Callable[..., SqlBackend]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "oracle"])
 def options(request: pytest.FixtureRequest) -> SqlOptions:
-    url = "sqlite:///warm.db" if request.param == "sqlite" else request.getfixturevalue("postgresql").url
+    if request.param == "sqlite":
+        url = "sqlite:///warm.db"
+    elif request.param == "postgresql":
+        url = request.getfixturevalue("postgresql").url
+    else:
+        url = request.getfixturevalue("oracle_double_url")
     return SqlOptions(url=url, prefix=next(_PREFIXES))
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import exc as sa_exc
 from archiver.backends.sql.dialects import load, sqlstate
 from archiver.backends.sql.dialects.sqlite import CODES
 from archiver.backends.sql.errors import translated
+from archiver.backends.sql.tables import Tables
 from archiver.model import ConfigurationError, PermanentError, TransientError
 
 SQLSTATES = sorted(
@@ -28,12 +29,12 @@ RESULTS = [
 @pytest.fixture(params=["sqlite", "postgresql"])
 def dialect(request, tmp_path):
     url = {"sqlite": "sqlite:///x.db", "postgresql": "postgresql://h/d"}[request.param]
-    return load(url, tmp_path, read_only=False)
+    return load(url, tmp_path, read_only=False, tables=Tables("t_"))
 
 
 @pytest.fixture
 def postgresql_dialect(tmp_path):
-    return load("postgresql://h/d", tmp_path, read_only=False)
+    return load("postgresql://h/d", tmp_path, read_only=False, tables=Tables("t_"))
 
 
 def test_the_walk_finds_the_errors() -> None:
@@ -119,7 +120,7 @@ def test_errors_of_others_pass(dialect) -> None:
 
 
 def test_an_error_of_sqlite_says_what_and_where(tmp_path) -> None:
-    sqlite = load("sqlite:///x.db", tmp_path, read_only=False)
+    sqlite = load("sqlite:///x.db", tmp_path, read_only=False, tables=Tables("t_"))
     with (
         pytest.raises(PermanentError, match="backend 'warm', write: OperationalError: no such table: t"),
         translated(sqlite, "backend 'warm', write"),

@@ -88,7 +88,7 @@ def test_names_are_only_names(backend: SqlBackend) -> None:
     assert backend.last_before(NAMES, 100).to_pylist() == batch.sorted().to_pylist()
 
 
-GROUPS = ["g", "G", "a-b", "a_b", "x'; DROP TABLE y; --", 'q"', "g" * 100, "é", "", "samples", "1"]
+GROUPS = ["g", "G", "a-b", "a_b", "x'; DROP TABLE y; --", 'q"', "g" * 100, "é", " ", "samples", "1"]
 
 
 def test_group_names_are_only_names(backend: SqlBackend) -> None:
