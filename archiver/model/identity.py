@@ -90,7 +90,7 @@ def _repeats(*columns: Key) -> Mask:
     return result
 
 
-def _same_identity(batch: SampleBatch) -> Mask:
+def same_identity(batch: SampleBatch) -> Mask:
     """Where a row of a sorted batch has the identity of the row before it."""
     return _repeats(batch.codes, batch.source_time, batch.sequence)
 
@@ -111,7 +111,7 @@ def newest_versions(batch: SampleBatch, as_of: int | None = None) -> SampleBatch
     if as_of is not None:
         batch = batch.filter(batch.receive_time <= as_of)
     batch = batch.sorted()
-    same = _same_identity(batch)
+    same = same_identity(batch)
     if not same.any():
         return batch
     last = np.append(~same[1:], True)

@@ -22,7 +22,7 @@ from archiver.backends.parquet.table import Table
 from archiver.backends.parquet.writing import FileWriter, WrittenFile
 from archiver.model import Interval, PermanentError, SampleBatch, TransientError
 from archiver.model.batch import Mask
-from archiver.model.identity import Watermarks, duplicates
+from archiver.model.identity import Watermarks, duplicates, same_identity
 from archiver.model.time import NANOSECONDS, now
 from archiver.ports import (
     BackendContext,
@@ -301,7 +301,8 @@ def _fresh(table: Table, group: str, batch: SampleBatch) -> tuple[Mask, SampleBa
     if late.any():
         stored = table.reader.stored_versions(batch.filter(late), group)
     ordered = batch.sorted()  # what is sorted is compared fast, and mostly there is nothing to be found
-    if not duplicates(ordered, stored).any():
+    alone = not stored.num_rows and not same_identity(ordered).any()
+    if alone or not duplicates(ordered, stored).any():
         return np.zeros(batch.num_rows, bool), ordered
     known = duplicates(batch, stored)
     return known, batch.filter(~known).sorted()
