@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +16,7 @@ from archiver.backends.kafka.consumer import subscribe
 from archiver.journal.kafka import KafkaJournal, KafkaJournalOptions
 from archiver.ports import Backend, Journal
 from archiver.testing.harness import PluginHarness
+from archiver.testing.network import free_ports
 from archiver.testing.postgresql import UnavailableError
 from archiver.testing.rows import Row, rows_of
 
@@ -59,7 +59,7 @@ class KafkaServer:
         self._jars = jars
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
-        self.port, controller = _free_ports(2)
+        self.port, controller = free_ports(2)
         settings = _SETTINGS | {
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
             "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
@@ -136,18 +136,6 @@ def running_server() -> Iterator[KafkaServer]:
             server.stop()
         with suppress(FileNotFoundError):
             shutil.rmtree(directory)
-
-
-def _free_ports(count: int) -> list[int]:
-    """Return ports that nobody uses now."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 class KafkaJournalHarness:
