@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -23,6 +24,7 @@ from archiver.testing.postgresql import UnavailableError
 
 TOKEN = "forebay-test"
 """What tests send to a server that wants a token."""
+ORGANIZATION = "forebay"
 START_TIMEOUT_S = 60
 _STOP_TIMEOUT_S = 60
 _SETTINGS = {
@@ -160,6 +162,52 @@ def _free_ports(count: int) -> list[int]:
     finally:
         for probe in probes:
             probe.close()
+
+
+class InfluxdbDouble:
+    """A process that answers as InfluxDB 2 or 3 does, before a real InfluxDB 1.
+
+    Parameters
+    ----------
+    program : Path
+        Folder of the stand-in.
+    major : int
+        2 or 3.
+    upstream : str
+        URL of the real one.
+    """
+
+    def __init__(self, program: Path, major: int, upstream: str) -> None:
+        command = [sys.executable, str(program), str(major), upstream, TOKEN, ORGANIZATION]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self.url = f"http://127.0.0.1:{self._process.stdout.readline().strip()}"
+
+    def spoil(self, **fault: Any) -> None:
+        """Say what happens to the next requests; without an argument all goes well again.
+
+        Parameters
+        ----------
+        **fault
+            ``n`` of them, with ``code`` (and ``retry_after``), ``hang`` (s), ``drop`` or ``after_write``; of ``path``.
+        """
+        request = urllib.request.Request(f"{self.url}/__fault", json.dumps(fault).encode())
+        urllib.request.urlopen(request, timeout=START_TIMEOUT_S).close()
+
+    def stop(self) -> None:
+        """End it."""
+        with self._process as process:
+            process.kill()
+
+
+@contextmanager
+def running_double(program: Path, major: int, upstream: str) -> Iterator[InfluxdbDouble]:
+    """Lend a stand-in for InfluxDB 2 or 3: see `InfluxdbDouble`."""
+    double = InfluxdbDouble(program, major, upstream)
+    try:
+        yield double
+    finally:
+        double.stop()
 
 
 def influx_harness(plugin: Any, root: Path, url: str, **options: str) -> PluginHarness:

@@ -60,15 +60,19 @@ def _oracle(plugin: Any, root: Path, request: pytest.FixtureRequest, fixture: st
 
 def _influx(plugin: Any, root: Path, request: pytest.FixtureRequest, fixture: str, **options: str) -> BackendHarness:
     server = request.getfixturevalue(fixture)
-    from archiver.testing.influxdb import influx_harness
+    from archiver.testing.influxdb import TOKEN, influx_harness
 
+    request.getfixturevalue("monkeypatch").setenv("INFLUX_TOKEN", TOKEN)
     return influx_harness(plugin, root, server.url, **options)
 
 
 BACKENDS: dict[str, dict[str, Make]] = {
     "memory": {"memory": _memory},
     "parquet": {"parquet": _parquet},
-    "influx": {"influx-1": partial(_influx, fixture="influxdb")},
+    "influx": {
+        "influx-1": partial(_influx, fixture="influxdb"),
+        "influx-2-double": partial(_influx, fixture="influxdb2", organization="forebay"),
+    },
     "sql": {
         "sql-sqlite": _sqlite,
         "sql-postgresql": _postgresql,
