@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,6 +16,7 @@ from archiver import config
 from archiver.cli.face import connect
 from archiver.cli.options import Config, Data, From, To, table
 from archiver.cli.outcome import Rows, outcome_of, remarks
+from archiver.cli.planned import plan_lines
 from archiver.model import Interval, InvalidInputError, parse_duration, parse_interval, parse_time
 from archiver.model.time import now
 from archiver.query import Query, Range, span_of
@@ -60,6 +62,12 @@ def query(
     cursor: Annotated[str | None, typer.Option(help="Continue an answer that had a limit.")] = None,
     as_of: Annotated[str, typer.Option(metavar="T", help="Only what was known at this instant.")] = "",
     versions: Annotated[bool, typer.Option(help="All versions of corrected samples.")] = False,
+    require: Annotated[
+        Literal["complete"] | None, typer.Option(help="complete: an error instead of a partial answer.")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say who would answer, at what cost, and why; read nothing.")
+    ] = False,
     format_: Annotated[Format, typer.Option("--format", help="csv, json, ndjson, arrow or parquet.")] = Format.CSV,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
     data: Data = None,
@@ -85,7 +93,11 @@ def query(
             bucket_ns=parse_duration(bucket) if bucket else 0,
             as_of=parse_time(as_of) if as_of else None,
             versions=versions,
+            complete=require == "complete",
         )
+        if plan:
+            _show_plan(face.plan(question), format_)
+            return
         rows = Rows(face.query(question, format_), format_)
         written = _write(rows, output)
         if format_ is Format.CSV and written == 1:
@@ -125,6 +137,14 @@ def elements(
     """List the elements that match a glob."""
     with connect(config_, data) as face:
         typer.echo(table(face.elements(pattern)), nl=False)
+
+
+def _show_plan(document: dict[str, Any], format_: Format) -> None:
+    if format_ is Format.JSON:
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    for line in plan_lines(document):
+        typer.echo(line)
 
 
 def _interval(start: str, end: str, ranges: tuple[Range, ...], at: int) -> Interval:

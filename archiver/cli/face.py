@@ -21,6 +21,9 @@ class Face(Protocol):
     def query(self, query: Query, format_name: str) -> Iterator[bytes]:
         """Answer a query in a format: csv, json, ndjson, arrow or parquet; csv and ndjson end with the outcome."""
 
+    def plan(self, query: Query) -> dict[str, Any]:
+        """Return who would answer a query, at what cost, and why."""
+
     def values_at(self, elements: Sequence[str], time: int, backend: str | None, format_name: str) -> Iterator[bytes]:
         """Return the samples that held at an instant."""
 

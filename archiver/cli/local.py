@@ -37,6 +37,11 @@ class LocalFace:
         self._archive.wait_ready()
         return write(self._archive.query(query), format_name, outcome=True)
 
+    def plan(self, query: Query) -> dict[str, Any]:
+        """Return who would answer a query, at what cost, and why."""
+        self._archive.wait_ready()
+        return self._archive.plan(query)
+
     def values_at(self, elements: Sequence[str], time: int, backend: str | None, format_name: str) -> Iterator[bytes]:
         """Return the samples that held at an instant."""
         self._archive.wait_ready()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +60,20 @@ def outcome_of(file: Path | None, format_name: str) -> dict[str, Any]:
 
 
 def remarks(outcome: Mapping[str, Any]) -> Iterator[str]:
-    """Yield in words what an outcome says: a line for each thing that is missing, and how the answer goes on."""
+    """Yield in words what an outcome says: what failed, what is missing, and how the answer goes on."""
+    for part in outcome.get("parts", ()):
+        if "trouble" in part:
+            yield f"{part['backend']}: {part['trouble']}"
+    if not outcome.get("complete", True):
+        yield "the answer is partial"
     for missing in outcome.get("missing", ()):
-        names = missing["elements"]
-        which = ", ".join([*names[:_LISTED], *(["…"] if len(names) > _LISTED else [])]) or "all elements"
+        which = named(missing["elements"]) or "all elements"
         backend = f" of {missing['backend']}" if missing["backend"] else ""
         yield f"missing{backend}: {which}, {missing['start']} to {missing['end']}: {missing['reason']}"
     if outcome.get("cursor"):
         yield f"there is more: --cursor {outcome['cursor']}"
+
+
+def named(elements: Sequence[str]) -> str:
+    """Return names of elements, the first few where they are many."""
+    return ", ".join([*elements[:_LISTED], *(["…"] if len(elements) > _LISTED else [])])

@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlencode
 
 import httpx
 
 from archiver.model import (
     BackpressureError,
     ForebayError,
+    IncompleteError,
     Interval,
     InvalidInputError,
+    LimitError,
     NotFoundError,
     PermanentError,
+    QuotaError,
     SampleBatch,
     TransientError,
     format_time,
@@ -28,7 +30,12 @@ from archiver.query.formats import MEDIA_TYPES
 
 _ARROW = MEDIA_TYPES["arrow"]
 _PIECE = 1 << 20
-_KINDS: dict[int, type[ForebayError]] = {400: InvalidInputError, 404: NotFoundError, 422: InvalidInputError}
+_KINDS: dict[int, type[ForebayError]] = {
+    400: InvalidInputError,
+    404: NotFoundError,
+    413: LimitError,
+    422: InvalidInputError,
+}
 
 
 class RemoteFace:
@@ -60,31 +67,20 @@ class RemoteFace:
 
     def query(self, query: Query, format_name: str) -> Iterator[bytes]:
         """Answer a query."""
-        parameters: list[tuple[str, str]] = [("element", name) for name in query.elements]
-        parameters += [("start", format_time(query.interval.start)), ("end", format_time(query.interval.end))]
-        parameters += [
-            ("range", f"{r.backend}={format_time(r.interval.start)}/{format_time(r.interval.end)}")
-            for r in query.ranges
-        ]
-        parameters += [("group", name) for name in query.groups]
-        parameters += [("aggregate", name) for name in query.aggregates]
-        single = {
-            "backend": query.backend,
-            "bucket": f"{query.bucket_ns}ns" if query.bucket_ns else None,
-            "before": str(query.before) if query.before else None,
-            "limit": str(query.limit) if query.limit else None,
-            "cursor": query.cursor,
-            "as_of": format_time(query.as_of) if query.as_of is not None else None,
-            "versions": "true" if query.versions else None,
-            "outcome": "true",
-        }
-        parameters += [(name, value) for name, value in single.items() if value is not None]
-        return self._stream("/v1/samples", parameters, format_name)
+        return self._stream("POST", "/v1/query", format_name, json={**_question(query), "outcome": True})
+
+    def plan(self, query: Query) -> dict[str, Any]:
+        """Return who would answer a query, at what cost, and why."""
+        answer: dict[str, Any] = self._request(
+            "POST", "/v1/query", params={"plan": "true"}, json=_question(query)
+        ).json()
+        return answer
 
     def values_at(self, elements: Sequence[str], time: int, backend: str | None, format_name: str) -> Iterator[bytes]:
         """Return the samples that held at an instant."""
         parameters = [("element", name) for name in elements] + [("time", format_time(time))]
-        return self._stream("/v1/samples/at", parameters + ([("backend", backend)] if backend else []), format_name)
+        parameters += [("backend", backend)] if backend else []
+        return self._stream("GET", "/v1/samples/at", format_name, params=parameters)
 
     def explain(self, element: str, interval: Interval) -> dict[str, Any]:
         """Return what became of an element's samples."""
@@ -169,12 +165,34 @@ class RemoteFace:
             url = self._client.base_url
             raise TransientError(f"the archive at {url} does not answer ({exc}): it is starting or stopping") from exc
 
-    def _stream(self, path: str, parameters: list[tuple[str, str]], format_name: str) -> Iterator[bytes]:
+    def _stream(self, method: str, path: str, format_name: str, **arguments: Any) -> Iterator[bytes]:
         headers = {"Accept": MEDIA_TYPES[format_name]}
-        query = urlencode(parameters)
-        with self._translated(), self._client.stream("GET", f"{path}?{query}", headers=headers) as answer:
+        with self._translated(), self._client.stream(method, path, headers=headers, **arguments) as answer:
             _check(answer)
             yield from answer.iter_bytes(_PIECE)
+
+
+def _question(query: Query) -> dict[str, Any]:
+    """Return a query as ``POST /v1/query`` takes it."""
+    return {
+        "elements": list(query.elements),
+        "start": format_time(query.interval.start),
+        "end": format_time(query.interval.end),
+        "ranges": [
+            {"backend": r.backend, "from": format_time(r.interval.start), "to": format_time(r.interval.end)}
+            for r in query.ranges
+        ],
+        "backend": query.backend,
+        "groups": list(query.groups),
+        "before": query.before,
+        "limit": query.limit,
+        "cursor": query.cursor,
+        "aggregates": list(query.aggregates),
+        "bucket": f"{query.bucket_ns}ns" if query.bucket_ns else "",
+        "as_of": "" if query.as_of is None else format_time(query.as_of),
+        "versions": query.versions,
+        "require": "complete" if query.complete else "",
+    }
 
 
 def _check(answer: httpx.Response) -> None:
@@ -183,10 +201,14 @@ def _check(answer: httpx.Response) -> None:
         return
     answer.read()
     try:
-        detail = str(answer.json()["detail"])
+        document = answer.json()
+        detail = str(document["detail"])
     except (ValueError, KeyError, TypeError):
-        detail = answer.text[:500]
-    if answer.status_code == 503:
-        raise BackpressureError(detail, float(answer.headers.get("Retry-After", 1.0)))
+        document, detail = {}, answer.text[:500]
+    if answer.status_code in (429, 503):
+        kind_of_full = QuotaError if answer.status_code == 429 else BackpressureError
+        raise kind_of_full(detail, float(answer.headers.get("Retry-After", 1.0)))
+    if "missing" in document:
+        raise IncompleteError(document["missing"])
     kind = _KINDS.get(answer.status_code, TransientError if answer.status_code >= 500 else PermanentError)
     raise kind(detail)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from fastapi import Response
-from fastapi.responses import StreamingResponse
 
 from archiver.model import SampleBatch
 from archiver.query import Answer
 from archiver.query.formats import MEDIA_TYPES, write
+from services.archive.streaming import AnswerResponse
 from services.common.negotiation import choose
 
 CURSOR = "Forebay-Cursor"
 MISSING = "Forebay-Missing"
+COMPLETE = "Forebay-Complete"
 _OFFERED = [MEDIA_TYPES[name] for name in ("json", "csv", "ndjson", "arrow", "parquet")]
 _NAMES = {media_type: name for name, media_type in MEDIA_TYPES.items()}
 _PAGE_ROWS = 1_000_000
@@ -35,6 +34,7 @@ FORMATS_DOCS: dict[int | str, dict[str, Any]] = {
                             "status": 0,
                         }
                     ],
+                    "complete": True,
                     "parts": [],
                     "missing": [],
                     "cursor": None,
@@ -47,6 +47,14 @@ FORMATS_DOCS: dict[int | str, dict[str, Any]] = {
     406: {"description": "none of the accepted formats can be given"},
 }
 """What OpenAPI says of a response that `respond` makes."""
+
+QUERY_DOCS: dict[int | str, dict[str, Any]] = {
+    **FORMATS_DOCS,
+    409: {"description": "a complete answer was required, and there is none; `missing` says what is missing, and why"},
+    413: {"description": "more elements, rows or time than one request may ask for"},
+    429: {"description": "the caller has asked for enough for now; Retry-After says when to come again"},
+}
+"""What OpenAPI says of an answer to a query."""
 
 
 def respond(answer: Answer, accept: str | None, limit: int | None = None, *, outcome: bool = False) -> Response:
@@ -68,14 +76,17 @@ def respond(answer: Answer, accept: str | None, limit: int | None = None, *, out
     ------
     NotAcceptableError
     ForebayError
-        Nothing could be read. When reading fails later, the response ends before its end, and the client sees that.
+        As the response begins: nothing could be read. When reading fails later, the response ends before its end, and
+        the client sees that.
     """
-    media_type = choose(accept, _OFFERED)
+    try:
+        media_type = choose(accept, _OFFERED)
+    except BaseException:
+        answer.close()
+        raise
     chunks = write(answer, _NAMES[media_type], outcome=outcome)
-    if limit is not None and limit <= _PAGE_ROWS:
-        content = b"".join(chunks)
-        return Response(content, headers=_outcome(answer), media_type=media_type)
-    return StreamingResponse(_begun(chunks), media_type=media_type)
+    is_page = limit is not None and limit <= _PAGE_ROWS
+    return AnswerResponse(answer, chunks, media_type, _outcome if is_page else None)
 
 
 def respond_with(samples: SampleBatch, accept: str | None) -> Response:
@@ -84,16 +95,11 @@ def respond_with(samples: SampleBatch, accept: str | None) -> Response:
     return Response(b"".join(write(Answer.of(samples), _NAMES[media_type])), media_type=media_type)
 
 
-def _begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Return the chunks after making two: the header of a format needs no reading, the second one does."""
-    head = list(itertools.islice(chunks, 2))
-    return itertools.chain(head, chunks)
-
-
 def _outcome(answer: Answer) -> dict[str, str]:
     headers = {}
     if answer.cursor is not None:
         headers[CURSOR] = answer.cursor
     if answer.missing:
+        headers[COMPLETE] = str(answer.complete).lower()
         headers[MISSING] = json.dumps(answer.outcome()["missing"])
     return headers

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar
 
 from fastapi import Query as Parameter
+from pydantic import BaseModel, ConfigDict, Field
 
 from archiver.model import Interval, InvalidInputError, parse_duration, parse_time
 from archiver.model.time import now
-from archiver.query import Range
 from services.common.errors import BadParameterError
 
 T = TypeVar("T")
@@ -18,6 +18,16 @@ Start = Annotated[
     str, Parameter(description="ISO-8601 with a zone, or now-1h", examples=["2026-01-01T00:00:00Z", "now-1h"])
 ]
 End = Annotated[str, Parameter(description="not included; as start", examples=["now"])]
+
+
+class RangeOfTime(BaseModel):
+    """Which backend answers which time."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    backend: str
+    start: str = Field(alias="from", description="ISO-8601 with a zone, or now-1h")
+    end: str = Field(alias="to", description="not included; as from")
 
 
 def interval_of(start: str, end: str, *, at: int | None = None) -> Interval:
@@ -40,14 +50,18 @@ def duration_of(name: str, text: str) -> int:
     return _parse(name, text, parse_duration)
 
 
-def range_of(text: str, *, at: int) -> Range:
-    """Return backend and interval of ``NAME=FROM/TO``; `at` is what now means, ns."""
-    return _parse("range", text, lambda it: Range.parse(it, at=at))
+def range_of(text: str) -> RangeOfTime:
+    """Return backend and times of ``NAME=FROM/TO``."""
+    backend, equals, span = text.partition("=")
+    start, slash, end = span.partition("/")
+    if not (backend and equals and slash):
+        raise BadParameterError("range", text, "write NAME=FROM/TO, such as lake=2026-01-01T00:00:00Z/now")
+    return RangeOfTime(**{"backend": backend, "from": start, "to": end})
 
 
-def aggregates_of(texts: Sequence[str]) -> tuple[str, ...]:
+def aggregates_of(texts: Sequence[str]) -> list[str]:
     """Return names of aggregates that were repeated, or joined by commas."""
-    return tuple(name.strip() for text in texts for name in text.split(","))
+    return [name.strip() for text in texts for name in text.split(",")]
 
 
 def _parse(name: str, text: str, parse: Callable[[str], T]) -> T:

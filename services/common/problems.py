@@ -21,9 +21,13 @@ from archiver.model import (
     BackpressureError,
     ConfigurationError,
     ForebayError,
+    IncompleteError,
     InvalidInputError,
+    LimitError,
     NotFoundError,
     PermanentError,
+    QuotaError,
+    StoppedError,
     TransientError,
     UnsupportedError,
 )
@@ -56,8 +60,12 @@ PROBLEMS: dict[type[ForebayError], Problem] = {
     InvalidInputError: Problem(400, "invalid-input", "The request cannot be understood"),
     ConfigurationError: Problem(400, "configuration", "The configuration names something that cannot be"),
     NotFoundError: Problem(404, "not-found", "There is no such thing"),
+    LimitError: Problem(413, "too-much", "The request asks for more than one may"),
+    IncompleteError: Problem(409, "incomplete", "The answer would not be complete"),
     UnsupportedError: Problem(422, "unsupported", "The backend cannot hold or do this"),
     PermanentError: Problem(500, "permanent", "It failed, and will fail again"),
+    QuotaError: Problem(429, "quota", "The caller has asked for enough for now"),
+    StoppedError: Problem(503, "stopped", "Whoever asked went away"),
     BackpressureError: Problem(503, "full", "Nothing was taken; send the same again later"),
     TransientError: Problem(503, "unavailable", "It failed for now; try again"),
     ForebayError: Problem(500, "internal", "Something went wrong inside"),
@@ -106,6 +114,8 @@ def document_of(error: ForebayError) -> dict[str, Any]:
         members = {"parameter": error.parameter, "value": error.value, "fix": error.fix}
     elif isinstance(error, ConfigurationError):
         members = {"problems": error.problems}
+    elif isinstance(error, IncompleteError):
+        members = {"missing": error.missing}
     return _document(problem, str(error)) | members
 
 

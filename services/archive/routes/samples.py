@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi import Query as Parameter
+from fastapi.responses import JSONResponse
 
-from archiver.model import InvalidInputError
-from archiver.model.time import now
-from archiver.query import Query, span_of
-from services.archive.answers import FORMATS_DOCS, respond, respond_with
+from archiver.bootstrap import Archive
+from services.archive.answers import FORMATS_DOCS, QUERY_DOCS, respond, respond_with
 from services.archive.dependencies import TheArchive
-from services.archive.parameters import End, Start, aggregates_of, duration_of, interval_of, range_of, time_of
+from services.archive.parameters import End, Start, aggregates_of, range_of, time_of
+from services.archive.question import Question
 
 router = APIRouter(tags=["samples"])
 
 Elements = Annotated[list[str], Parameter(description="name, alias or glob; repeat it for more", examples=[["BAR:T1"]])]
 SomeElements = Annotated[list[str] | None, Parameter(description="name, alias or glob; all elements when left out")]
+Plan = Annotated[bool, Parameter(description="who would answer, at what cost, and why, instead of the answer")]
 
 
-@router.get("/v1/samples", response_class=Response, responses=FORMATS_DOCS)
+@router.get("/v1/samples", response_class=Response, responses=QUERY_DOCS)
 def get_samples(
     request: Request,
     archive: TheArchive,
@@ -42,33 +43,51 @@ def get_samples(
     cursor: Annotated[str | None, Parameter(description="continue an answer that had a limit")] = None,
     as_of: Annotated[str, Parameter(description="only what was known at this time")] = "",
     versions: Annotated[bool, Parameter(description="all versions of corrected samples")] = False,
+    require: Annotated[
+        Literal["", "complete"], Parameter(description="complete: an error instead of a partial answer")
+    ] = "",
     outcome: Annotated[
-        bool, Parameter(description="CSV and NDJSON end with a line that says parts, missing and cursor")
+        bool, Parameter(description="CSV and NDJSON end with a line that says complete, parts, missing and cursor")
     ] = False,
+    plan: Plan = False,
 ) -> Response:
     """Return the samples of elements in an interval, or aggregates of them, by element and time.
 
     Accept decides on the format. With a limit, ``Forebay-Cursor`` continues the answer.
     """
-    at = now()
-    ranges = tuple(range_of(text, at=at) for text in range_ or ())
-    if not start and not ranges:
-        raise InvalidInputError("start is missing: give the start of the time range, such as start=now-1h")
-    query = Query(
-        tuple(element),
-        interval_of(start, end, at=at) if start else span_of(ranges),
-        ranges=ranges,
+    question = Question(
+        elements=element,
+        start=start,
+        end=end,
+        ranges=[range_of(text) for text in range_ or ()],
         backend=backend,
-        groups=tuple(group or ()),
+        groups=group or [],
         before=before,
         limit=limit,
         cursor=cursor,
         aggregates=aggregates_of(aggregate or ()),
-        bucket_ns=duration_of("bucket", bucket) if bucket else 0,
-        as_of=time_of("as_of", as_of) if as_of else None,
+        bucket=bucket,
+        as_of=as_of,
         versions=versions,
+        require=require,
+        outcome=outcome,
     )
-    return respond(archive.query(query), request.headers.get("accept"), limit, outcome=outcome)
+    return _answer(request, archive, question, plan=plan)
+
+
+@router.post("/v1/query", response_class=Response, responses=QUERY_DOCS)
+def post_query(request: Request, archive: TheArchive, question: Question, plan: Plan = False) -> Response:
+    """Return what a query asks for, as ``GET /v1/samples`` does, which takes the same in its query string."""
+    return _answer(request, archive, question, plan=plan)
+
+
+def _answer(request: Request, archive: Archive, question: Question, *, plan: bool) -> Response:
+    query = question.to_query()
+    if plan:
+        return JSONResponse(archive.plan(query))
+    caller = request.client.host if request.client else "unknown"
+    answer = archive.query(query, caller)
+    return respond(answer, request.headers.get("accept"), query.limit, outcome=question.outcome)
 
 
 @router.get("/v1/samples/latest", response_class=Response, responses=FORMATS_DOCS)

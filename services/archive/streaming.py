@@ -1,0 +1,87 @@
+"""An answer on its way to a client: read by worker threads, and let go of as soon as the client has gone."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+
+from fastapi import Response
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
+
+from archiver.model import StoppedError
+from archiver.query import Answer
+
+_BEGUN = 2
+"""Pieces that are made before the response begins: the header of a format needs no reading, the second one does."""
+
+
+class AnswerResponse(Response):
+    """Streams the pieces of an answer.
+
+    When the client goes away, whoever reads for it is stopped, up to the backend's own call.
+
+    Parameters
+    ----------
+    answer : Answer
+        What `chunks` are made from.
+    chunks : iterator of bytes
+    media_type : str
+    headers_of : callable, optional
+        Makes headers of the answer when it was read; then all of it is, before the response begins.
+    """
+
+    def __init__(
+        self,
+        answer: Answer,
+        chunks: Iterator[bytes],
+        media_type: str,
+        headers_of: Callable[[Answer], Mapping[str, str]] | None = None,
+    ) -> None:
+        super().__init__(None, media_type=media_type)
+        del self.headers["content-length"]
+        self._answer = answer
+        self._chunks = chunks
+        self._headers_of = headers_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read and send; errors before the first byte are raised, as in a route."""
+        watch = asyncio.create_task(self._watch(receive))
+        try:
+            await self._send(send)
+        except StoppedError:
+            if not watch.done():
+                raise
+        finally:
+            watch.cancel()
+            await run_in_threadpool(self._let_go)
+
+    async def _watch(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        await run_in_threadpool(self._answer.cancel)
+
+    def _next(self) -> bytes | None:
+        return next(self._chunks, None)
+
+    def _let_go(self) -> None:
+        close = getattr(self._chunks, "close", None)
+        if close is not None:
+            close()
+        self._answer.close()
+
+    async def _send(self, send: Send) -> None:
+        if self._headers_of is None:
+            head = await run_in_threadpool(lambda: list(itertools.islice(self._chunks, _BEGUN)))
+        else:
+            content = await run_in_threadpool(b"".join, self._chunks)
+            head = [content]
+            self.headers["content-length"] = str(len(content))
+            self.headers.update(self._headers_of(self._answer))
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for chunk in head:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        while (chunk := await run_in_threadpool(self._next)) is not None:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
