@@ -267,6 +267,8 @@ class Archive:
         ------
         NotFoundError
             It names a backend or an archive group that does not exist, or a glob matches nothing.
+        UnsupportedError
+            It names a backend that only passes samples on.
         LimitError, QuotaError
             It, or its caller, asks for more than the settings allow.
         IncompleteError
@@ -296,6 +298,7 @@ class Archive:
 
     def values_at(self, elements: Sequence[str], time: int, backend: str | None = None) -> SampleBatch:
         """Return the sample that held at an instant (ns), of each element that has one."""
+        self._check_readable(backend)
         readers = self.readers()
         if backend is not None and backend not in readers:
             raise NotFoundError(f"there is no backend {backend!r}; there are {', '.join(readers)}")
@@ -407,7 +410,8 @@ class Archive:
         giving, taking = self._lane(source), self._lane(target)
         shared = {part.group for part in giving.backend.coverage()}
         receipt = copy(giving.backend, taking.backend, taking.router, interval, elements, progress)
-        self.holdings.fill(source, target, taking.router.groups.values(), interval, elements, shared)
+        if taking.backend.limits.readable:
+            self.holdings.fill(source, target, taking.router.groups.values(), interval, elements, shared)
         taking.recount()
         return receipt
 
@@ -434,6 +438,7 @@ class Archive:
 
     def _named(self, query: Query) -> Query:
         self._check_groups(query.groups)
+        self._check_readable(query.backend, *(range_.backend for range_ in query.ranges))
         return replace(query, elements=self._chosen(query.elements))
 
     def _chosen(self, patterns: Sequence[str]) -> tuple[str, ...]:

@@ -222,7 +222,8 @@ class Lane:
         stream = tools.journal.stream
         stored = backend.position(stream)
         position = stored.offset if stored else 0
-        self._note_holdings(stored, position)
+        if backend.limits.readable:
+            self._note_holdings(stored, position)
         tools.ledger.forget_after(backend.name, stream, position)
         first = tools.journal.state().first
         if stored is not None and position + 1 < first:

@@ -21,7 +21,7 @@ from archiver.journal.kafka.records import Mark, account_of, entry_of, headers_o
 from archiver.journal.payload import encode
 from archiver.journal.recent import Recent, Sized, run_of
 from archiver.journal.waiting import Waiting
-from archiver.kafka import Cluster
+from archiver.kafka import ANSWER_S, Cluster
 from archiver.model import BackpressureError, ForebayError, PermanentError, SampleBatch, TransientError
 from archiver.model.time import now
 from archiver.ports import JournalEntry, JournalState, Options
@@ -135,8 +135,9 @@ class KafkaJournal:
         mark = Mark(0, 0, now(), now() if offset else 0, 0, 0)  # what was forgotten was received before
         errors: list[Any] = []
         self._send(self._producer, b"", headers_of(mark, b""), lambda error, _: errors.append(error))
-        self._producer.flush(self.options.timeout_s)
+        self._producer.flush(ANSWER_S)
         if errors != [None]:
+            self._producer.purge()
             raise TransientError(f"Kafka {self.options.servers} does not take the first record of {self.options.topic}")
 
     def _take_stock(self, anchor: int, last: int) -> None:

@@ -1,0 +1,276 @@
+"""The journal on a real Kafka whose broker is killed under load, and an archive on it that is killed as well."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from archiver import config
+from archiver.bootstrap import Archive
+from archiver.model import BackpressureError, PermanentError, SampleBatch, TransientError
+from archiver.model.time import ALWAYS, now
+from archiver.ports import Journal
+
+SOON_S = 60.0
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def topic(request: pytest.FixtureRequest) -> str:
+    return f"{request.node.name}-{time.time_ns()}".replace("[", "-").replace("]", "")
+
+
+@pytest.fixture
+def open_journal(kafka: Any, topic: str) -> Iterator[Open]:
+    """Give a function that opens one more journal on the topic of this test."""
+    from archiver.journal.kafka import KafkaJournal, KafkaJournalOptions
+
+    opened: list[Journal] = []
+
+    def make(**options: Any) -> Journal:
+        given = {"servers": kafka.servers, "topic": topic, "replication": 1, "timeout_s": 2, **options}
+        journal = KafkaJournal(Path(), KafkaJournalOptions.model_validate(given))
+        journal.open()
+        opened.append(journal)
+        return journal
+
+    yield make
+    for journal in opened:
+        journal.close()
+
+
+def numbered(first: int, count: int = 100) -> SampleBatch:
+    numbers = np.arange(first, first + count)
+    return SampleBatch.from_columns("a", numbers, numbers * 1.0, receive_time=now())
+
+
+def held(journal: Journal) -> list[int]:
+    """Return the numbers of all samples in a journal, in its order."""
+    found: list[int] = []
+    after = journal.state().first - 1
+    while entries := journal.read(after, 10_000):
+        found += [time for entry in entries for time in entry.batch.source_time.tolist()]
+        after = entries[-1].offset
+    return found
+
+
+def test_the_broker_is_killed_under_load(kafka: Any, open_journal: Open) -> None:
+    """What was appended is there once and in its order, without being sent again."""
+    journal = open_journal(timeout_s=60)
+    futures: list[Future[int]] = []
+    stop = threading.Event()
+
+    def load() -> None:
+        while not stop.is_set():
+            futures.append(journal.append(numbered(len(futures) * 100)))
+            stop.wait(0.002)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    for _ in range(2):
+        count = len(futures) + 50
+        while len(futures) < count:
+            time.sleep(0.01)
+        kafka.kill()
+        kafka.start()
+    journal.append(numbered(10**9)).result(SOON_S)
+    stop.set()
+    thread.join()
+    offsets = [future.result(SOON_S) for future in futures]
+    assert offsets == sorted(offsets)
+    seen = held(journal)
+    assert [number for number in seen if number < 10**9] == list(range(len(futures) * 100))
+    again = open_journal()
+    assert held(again) == seen
+    assert (again.state().rows, again.state().entries) == (journal.state().rows, journal.state().entries)
+
+
+def test_a_broker_that_is_away_refuses_at_once(kafka: Any, open_journal: Open) -> None:
+    """After `timeout_s`, and takes what waited when it is back."""
+    journal = open_journal(timeout_s=1)
+    journal.append(numbered(0)).result(SOON_S)
+    kafka.kill()
+    waiting = journal.append(numbered(100))
+    try:
+        while (refused := journal.append(numbered(200))).done() is False:
+            time.sleep(0.05)
+        with pytest.raises(BackpressureError, match="has not answered"):
+            refused.result()
+        assert held(journal) == list(range(100))  # it is still read, from memory
+    finally:
+        kafka.start()
+    assert waiting.result(SOON_S) == 2
+    assert sorted(set(held(journal)))[:200] == list(range(200))
+
+
+def test_closing_while_the_broker_is_away(kafka: Any, open_journal: Open) -> None:
+    """Who waits hears that it was not taken."""
+    journal = open_journal(timeout_s=1)
+    kafka.kill()
+    try:
+        waiting = journal.append(numbered(0))
+        journal.close()
+        with pytest.raises(BackpressureError):
+            waiting.result(SOON_S)
+    finally:
+        kafka.start()
+
+
+def test_a_broker_that_is_not_there(open_journal: Open) -> None:
+    with pytest.raises(TransientError, match=r"127\.0\.0\.1:1"):
+        open_journal(servers="127.0.0.1:1")
+
+
+def test_two_append_to_one_partition(open_journal: Open) -> None:
+    """Each sees what the other appends, in one order; totals hold for both."""
+    here, there = open_journal(), open_journal()
+    assert here.stream == there.stream
+    for number in range(10):
+        (here if number % 3 else there).append(numbered(number * 100)).result(SOON_S)
+    assert here.wait(9, SOON_S)
+    assert there.wait(9, SOON_S)
+    assert held(here) == held(there) == list(range(1000))
+    assert (here.state().rows, there.state().rows, open_journal().state().rows) == (1000, 1000, 1000)
+
+
+def test_a_batch_that_no_topic_takes(open_journal: Open) -> None:
+    journal = open_journal()
+    value = np.random.default_rng(1).bytes(100 * 2**20)
+    with pytest.raises(PermanentError, match="send it in parts"):
+        journal.append(SampleBatch.from_columns("a", [1], [value], receive_time=1)).result(SOON_S)
+    assert journal.append(numbered(0)).result(SOON_S) == 1
+
+
+def test_partitions_are_journals_of_their_own(open_journal: Open) -> None:
+    first, second = open_journal(partitions=2), open_journal(partition=1)
+    assert first.stream != second.stream
+    first.append(numbered(0)).result(SOON_S)
+    assert second.append(numbered(500)).result(SOON_S) == 1
+    assert (held(first), held(second)) == (list(range(100)), list(range(500, 600)))
+    with pytest.raises(PermanentError, match="2 partitions"):
+        open_journal(partition=2)
+
+
+def test_a_topic_that_forgets_is_refused(kafka: Any, topic: str, open_journal: Open) -> None:
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    admin = AdminClient({"bootstrap.servers": kafka.servers})
+    admin.create_topics([NewTopic(topic, 1, 1, config={"retention.ms": "3600000"})])[topic].result()
+    with pytest.raises(PermanentError, match=r"kafka-configs .*retention\.ms=-1"):
+        open_journal()
+
+
+# -- an archive on it -----------------------------------------------------------------------------------------------
+
+
+def document(directory: Path, servers: str, topic: str) -> dict[str, Any]:
+    lane = {"flush_interval": "50ms", "retry_first": "5ms", "retry_longest": "100ms"}
+    return {
+        "data": str(directory),
+        "journal": {"kind": "kafka", "servers": servers, "topic": topic, "replication": 1, "timeout_s": 10},
+        "backends": [
+            {"name": "lake", "kind": "parquet", "lane": lane},
+            {"name": "feed", "kind": "kafka", "servers": servers, "topic": f"{topic}-feed", "replication": 1,
+             "partitions": 3, "lane": lane},
+        ],
+    }  # fmt: skip
+
+
+CHILD = """
+import json, sys
+import numpy as np
+from archiver import config
+from archiver.bootstrap import Archive
+from archiver.model import SampleBatch
+document, first = json.loads(sys.argv[1]), int(sys.argv[2])
+archive = Archive(config.parse(document)).open()
+while True:
+    numbers = np.arange(first, first + 100)
+    batch = SampleBatch.from_columns([f"e{n % 7}" for n in numbers], numbers * 1_000_000, numbers * 1.0)
+    archive.intake.submit(batch).result()
+    first += 100
+    print(first, flush=True)
+"""
+
+
+def run_until_killed(given: dict[str, Any], first: int, batches: int, during: Callable[[], None]) -> int:
+    """Archive numbered samples in a process, kill it with SIGKILL; return the first that was not acknowledged."""
+    import json
+
+    command = [sys.executable, "-c", CHILD, json.dumps(given), str(first)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        for _ in range(batches):
+            first = int(child.stdout.readline() or "-1")
+        during()
+        os.kill(child.pid, signal.SIGKILL)
+        rest = child.stdout.read().split()
+    return int(rest[-1]) if rest else first
+
+
+@pytest.mark.timeout(600)
+def test_archive_and_broker_are_killed(kafka: Any, topic: str, tmp_path: Path) -> None:
+    """No acknowledged sample is missing from the lake or from the topic that is fed, and none is there twice."""
+    from archiver.backends.kafka.consumer import subscribe
+
+    given = document(tmp_path, kafka.servers, topic)
+    first = 0
+
+    def restart() -> None:
+        kafka.kill()
+        kafka.start()
+
+    for during in (lambda: None, restart, lambda: None, lambda: None):
+        first = run_until_killed(given, first, 25, during)
+    with Archive(config.parse(given)) as archive:
+        assert archive.wait_ready()
+        assert archive.flush(SOON_S)
+        names = [f"e{n}" for n in range(7)]
+        lake = Counter(
+            time // 1_000_000
+            for batch in archive.lanes["lake"].backend.read(names, ALWAYS, versions=True)
+            for time in batch.source_time.tolist()
+        )
+        archive.keep()
+        assert archive.journal.state().entries < 30  # what both have is trimmed
+    assert set(range(first)) <= lake.keys()
+    assert set(lake.values()) == {1}
+    fed = Counter()
+    offsets: dict[tuple[str, int], int] = {}
+    for message in subscribe(kafka.servers, f"{topic}-feed", "verdict", end=True):
+        for element, time_ns, *_ in message.batch.to_pylist():
+            fed[element, time_ns // 1_000_000] += 1
+            offsets[element, time_ns] = len(offsets)
+    assert {number for _, number in fed} == lake.keys()
+    resent = {number for (_, number), count in fed.items() if count > 1}
+    assert all(fed[key] <= 2 for key in fed)
+    assert len(resent) <= 4 * 100  # the batch that was not acknowledged before a kill, and was sent again
+
+
+def test_what_others_append_is_archived_and_trimmed(kafka: Any, topic: str, tmp_path: Path, open_journal: Open) -> None:
+    given = document(tmp_path, kafka.servers, topic)
+    given["backends"] = given["backends"][:1]
+    with Archive(config.parse(given)) as archive:
+        assert archive.wait_ready()
+        other = open_journal()
+        offset = other.append(numbered(0)).result(SOON_S)
+        archive.intake.submit(numbered(100)).result(SOON_S)
+        assert archive.journal.wait(offset, SOON_S)
+        assert archive.flush(SOON_S)
+        archive.keep()
+        found = archive.lanes["lake"].backend.read(["a"], ALWAYS)
+        assert [time for batch in found for time in batch.source_time.tolist()] == list(range(200))
+        assert archive.latest(["a"]).source_time.tolist() == [199]
+        assert archive.journal.state().entries == 0
