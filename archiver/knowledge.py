@@ -1,4 +1,4 @@
-"""What the archive knows of its backends, as the planner of queries needs it; and what may be asked, by the settings."""
+"""What the archive knows of its backends, as the planner of queries needs it; and what the settings let anybody ask."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import json
 import math
 import threading
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 _SHARE = 0.2
 """How much a new measurement counts."""
@@ -14,7 +14,7 @@ _MANY_ROWS = 10_000
 """Rows from which on a part tells how fast rows come."""
 _SPREAD = 4.0
 """A first batch that takes longer than usual by so many mean deviations is late (as RFC 6298 has it for a reply)."""
-_SHUNNED_S = 10.0
+_SHUNNED_S, _SHUNNED_LONGEST_S = 10.0, 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Costs:
     def __init__(self, known: bytes = b"{}") -> None:
         self._lock = threading.Lock()
         self._costs = {name: Cost(**fields) for name, fields in json.loads(known).items()}
-        self._failed: dict[str, float] = {}
+        self._shunned: dict[str, tuple[float, float]] = {}
 
     def dump(self) -> bytes:
         """Return everything that was learnt."""
@@ -74,7 +74,7 @@ class Costs:
             In all, waiting for it alone.
         """
         with self._lock:
-            self._failed.pop(backend, None)
+            self._shunned.pop(backend, None)
             old = self._costs.get(backend, Cost(first_s, first_s / 2, 0.0, 0))
             rate = old.rows_per_s
             if rows >= _MANY_ROWS and seconds > 0:
@@ -86,21 +86,17 @@ class Costs:
                 old.parts + 1,
             )
 
-    def late(self, backend: str, waited_s: float) -> None:
-        """Take that a first batch had not come after a while: it is slower than was known."""
+    def shun(self, backend: str) -> None:
+        """Take that a backend failed, or was late: it is asked last for a while, for longer each time it happens."""
         with self._lock:
-            old = self._costs.get(backend, Cost(waited_s, waited_s / 2, 0.0, 0))
-            self._costs[backend] = replace(old, latency_s=max(old.latency_s, _mixed(old.latency_s, waited_s)))
-
-    def failed(self, backend: str) -> None:
-        """Take that a backend could not be read: it is asked last for a while."""
-        with self._lock:
-            self._failed[backend] = time.monotonic()
+            _, length_s = self._shunned.get(backend, (0.0, _SHUNNED_S / 2))
+            length_s = min(2 * length_s, _SHUNNED_LONGEST_S)
+            self._shunned[backend] = (time.monotonic() + length_s, length_s)
 
     def is_shunned(self, backend: str) -> bool:
-        """Return whether a backend failed a moment ago."""
-        failed = self._failed.get(backend)
-        return failed is not None and time.monotonic() - failed < _SHUNNED_S
+        """Return whether a backend failed, or was late, a while ago."""
+        shunned = self._shunned.get(backend)
+        return shunned is not None and time.monotonic() < shunned[0]
 
     def of(self, backend: str) -> Cost | None:
         """Return what is known of a backend, None when it was never read."""

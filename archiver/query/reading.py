@@ -136,15 +136,13 @@ class _StepReading:
 
     def _lose(self, loser: Runner, winner: Runner) -> None:
         part, costs = self._parts[loser.backend], self._reading.known.costs
-        if loser.failure is None:
-            part.trouble = f"late: {winner.backend} answered before"
-            costs.late(loser.backend, part.seconds or self._parts[winner.backend].seconds)
-            self._order.remove(loser.backend)
+        failure = loser.failure
+        self._order.remove(loser.backend)
+        if failure is None:
             self._order.insert(1, loser.backend)
-        else:
-            part.trouble = str(loser.failure)
-            costs.failed(loser.backend)
-            self._order.remove(loser.backend)
+        part.trouble = f"late: {winner.backend} answered before" if failure is None else str(failure)
+        if failure is not None or part.role is not Role.HEDGE:
+            costs.shun(loser.backend)
 
     def _read(
         self, backend: str, elements: Sequence[str], interval: Interval, last: Key | None, interruption: Interruption
@@ -164,7 +162,7 @@ class _StepReading:
             raise StoppedError("the reader went away") from exc
         backend = self._order.pop(0)
         self._parts[backend].trouble = str(exc)
-        reading.known.costs.failed(backend)
+        reading.known.costs.shun(backend)
         names = [name for name in step.elements if name >= reached]
         if not self._order:
             reading.record.failed(step, backend, exc, names, reading.known.trouble(backend))
@@ -267,7 +265,7 @@ def last_values(steps: Sequence[Step], time_ns: int, reading: Reading) -> Sample
                 if reading.stop.is_set:
                     raise StoppedError("the reader went away") from exc
                 role, part.trouble = Role.STAND_BY, str(exc)
-                reading.known.costs.failed(backend)
+                reading.known.costs.shun(backend)
                 if backend == step.backends[-1]:
                     record.failed(step, backend, exc, step.elements, reading.known.trouble(backend))
             else:
