@@ -3,10 +3,10 @@
 A comparison is unknown for a sample without a good value: there is none, it is NaN, the status is bad, or the source
 is disconnected or archiving paused. A test of the status is known for every sample.
 
-Integers are compared exactly, with whatever is written: ``9007199254740993`` is not ``9007199254740992``, and ``n < 1.5``
-is ``n <= 1``. A float is compared with a decimal as the nearest float to that, so that ``= 0.1`` finds 0.1, and with an
-integer exactly. A bool is 0 or 1. An enumeration is compared by its number, or by the name of its state. Text is
-ordered by code point.
+Integers are compared exactly, with whatever is written: ``9007199254740993`` is not ``9007199254740992``, and
+``n < 1.5`` is ``n <= 1``. A float is compared with a decimal as the nearest float to that, so that ``= 0.1`` finds 0.1,
+and with an integer exactly. A bool is 0 or 1. An enumeration is compared by its number, or by the name of its state.
+Text is ordered by code point.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _TEXT = {"=": "equal", "!=": "not_equal", "<": "less", "<=": "less_equal", ">": 
 
 
 def good(batch: SampleBatch) -> Mask:
-    """Return where a sample has a value that is not NaN, its status is not bad and nothing is disconnected or paused."""
+    """Return where a sample has a value that is not NaN, and its status says neither bad, disconnected nor paused."""
     result: Mask = batch.kind_codes != Kind.NONE
     if batch.status.any():
         result &= ~(bits.is_bad(batch.status) | bits.is_gap(batch.status))
@@ -150,7 +150,7 @@ def _holds(values: pa.Array, kind: Kind, test: Comparison, literal: Literal, sta
         return _integers(native(values), test.operator, literal.exact)
     written = repr(literal) if isinstance(literal, str) else "a number"
     raise InvalidInputError(
-        f"{test.element} holds {kind.column} values: the condition cannot ask whether they are {test.operator} {written}"
+        f"{test.element} holds {kind.column} values: a condition cannot ask whether they are {test.operator} {written}"
     )
 
 

@@ -9,10 +9,10 @@
               | "is" ["not"] state
     literal   = number | text in quotes | true | false
 
-An element alone holds while its value is true, or a number other than 0. An element with blanks, quotes, commas, brackets
-or ``=!<>`` in its name, or that is called as one of the words above, is written in quotes; a quote in quotes is doubled.
-The words are known in small and capital letters; ``==`` and ``<>`` are known as well. The states are those of
-`archiver.query.comparison.STATES`. What a condition is at an instant says `archiver.query.truth`.
+An element alone holds while its value is true, or a number other than 0. An element with blanks, quotes, commas,
+brackets or ``=!<>`` in its name, or that is called as one of the words above, is written in quotes; a quote in quotes
+is doubled. The words are known in small and capital letters; ``==`` and ``<>`` are known as well. The states
+are those of `archiver.query.comparison.STATES`. What a condition is at an instant says `archiver.query.truth`.
 """
 
 from __future__ import annotations
@@ -178,10 +178,10 @@ class _Parser:
             match = _TOKEN.match(self._text, place)
             if match is None:
                 place += len(self._text[place:]) - len(self._text[place:].lstrip())
-                odd = self._text[place]
+                if self._text[place] in "'\"":
+                    raise self._error(place, "the text that begins here does not end")
                 raise self._error(
-                    place,
-                    f"{'the text that begins here does not end' if odd in '\'"' else f'{odd} is no operator; there are {', '.join(sorted(_OPERATORS))}'}",
+                    place, f"{self._text[place]} is no operator; there are {' '.join(sorted(_OPERATORS))}"
                 )
             kind = str(match.lastgroup)
             yield _Token(kind, match[kind], match.start(kind))
@@ -253,7 +253,7 @@ class _Parser:
         while self._token.text == "," and self._token.kind == "symbol":
             self._take()
             literals.append(self._literal())
-        self._expect(")")
+        self._expect(")", "a comma or )")
         return tuple(literals)
 
     def _literal(self) -> Literal:
@@ -282,9 +282,9 @@ class _Parser:
         self._next += found
         return found
 
-    def _expect(self, text: str) -> None:
+    def _expect(self, text: str, expected: str = "") -> None:
         if self._token.kind == "text" or self._token.text.lower() != text:
-            self._fail(text)
+            self._fail(expected or text)
         self._take()
 
     def _fail(self, expected: str) -> None:

@@ -50,7 +50,7 @@ def decode(text: str, query: Query) -> Cursor:
     """
     error = InvalidInputError(
         "the cursor does not belong to this query: pass it on unchanged, with the same groups, as-of, versions, "
-        "before, aggregates and bucket, or start again without one"
+        "before, aggregates, bucket, condition and join, or start again without one"
     )
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
@@ -65,5 +65,15 @@ def decode(text: str, query: Query) -> Cursor:
 
 def _digest(payload: bytes, query: Query) -> bytes:
     """Guard against accidents, not attackers: whoever may ask the query may also start it anywhere."""
-    shape = (query.groups, query.before, query.aggregates, query.bucket_ns, query.as_of, query.versions)
+    where = None if query.where is None else query.where.text
+    shape = (
+        query.groups,
+        query.before,
+        query.aggregates,
+        query.bucket_ns,
+        query.as_of,
+        query.versions,
+        where,
+        query.join,
+    )
     return hashlib.blake2b(payload + repr(shape).encode(), digest_size=_DIGEST_BYTES).digest()

@@ -19,8 +19,11 @@ from archiver.query.aggregate import aggregate
 from archiver.query.answer import Answer
 from archiver.query.buckets import KEEPING_KIND, Buckets
 from archiver.query.choosing import Healthy, Known, Step
+from archiver.query.comparison import States
+from archiver.query.condition import Condition
 from archiver.query.cursor import Cursor, decode
 from archiver.query.grid import Grid
+from archiver.query.joining import joined
 from archiver.query.limits import Budget, Lease, Limits
 from archiver.query.plan import Plan, bounds, held, known_from, missing_to_dict, plan, plan_before
 from archiver.query.prefetch import Prefetched
@@ -29,6 +32,8 @@ from archiver.query.record import Record
 from archiver.query.request import Missing, Query
 from archiver.query.shape import kinds_in
 from archiver.query.silence import Silence
+from archiver.query.truth import Truth
+from archiver.query.windows import Ask, Windows
 
 _HINTED = 3
 
@@ -53,6 +58,7 @@ def execute(
     lease: Lease | None = None,
     now: int | None = None,
     hint: Callable[[str], str] = lambda name: "",
+    states: States = lambda name: {},
 ) -> Answer:
     """Return the answer to a query. It is read while its batches are consumed.
 
@@ -72,6 +78,8 @@ def execute(
         Instant beyond which no value is held, ns; the machine's clock when left out.
     hint : callable
         Gives what to add to the reason why an element that nobody has is missing, such as the name that was meant.
+    states : callable
+        Gives the state set of an element, for conditions on enumerations.
 
     Raises
     ------
@@ -86,15 +94,23 @@ def execute(
     TransientError
         While the batches are consumed: none of the backends could be read.
     """
-    known, limits = known or known_from(groups or {}, healthy), limits or Limits()
+    known, limits, lease = known or known_from(groups or {}, healthy), limits or Limits(), lease or Lease()
+    instant, budget = clock.now() if now is None else now, Budget(limits, lease)
+
+    def ask(part: Query) -> Answer:
+        return execute(part, readers, known=known, limits=budget.rest(), now=instant, hint=hint)
+
+    if query.join is not None:
+        return joined(query, ask, budget, states, lease.close)
     cursor = decode(query.cursor, query) if query.cursor else None
     if cursor is not None:
         query = replace(query, interval=cursor.interval)
     planned = plan(query, readers, known=known)
     limits.check(len(planned.elements))
-    lease = lease or Lease()
-    work = _Execution(planned, readers, known, Budget(limits, lease), clock.now() if now is None else now, hint)
+    work = _Execution(planned, readers, known, budget, instant, hint)
     work.check_complete()
+    if query.where is not None:
+        work.choose(query.where, ask, states)
     rows = work.run(cursor)
     asked = _asked(planned)
     return Answer(rows, work.record, planned.elements, query.aggregates, work.kinds, asked, work.stop, lease.close)
@@ -106,6 +122,7 @@ def _asked(planned: Plan) -> dict[str, Any]:
         **bounds(query.interval),
         "as_of": None if query.as_of is None else format_time(query.as_of),
         "groups": list(query.groups),
+        "where": None if query.where is None else query.where.text,
         "steps": [{"backends": list(step.backends), **bounds(step.interval)} for step in planned.steps],
     }
 
@@ -130,6 +147,11 @@ class _Execution:
         self._hint = hint
         self._silence = Silence(max(planned.query.interval.start, min(planned.query.interval.end, now)))
         self._answered: set[str] = set()
+        self._truth: Truth | None = None
+
+    def choose(self, where: Condition, ask: Ask, states: States) -> None:
+        """Give only the samples where a condition holds."""
+        self._truth = Truth(where, self._query, Windows(ask, self.record, self._reading.stop), states)
 
     def stop(self) -> None:
         """Stop reading, whoever is doing so."""
@@ -228,19 +250,19 @@ class _Execution:
 
     def _read(self, scope: _Scope, before: list[Iterator[SampleBatch]]) -> Iterator[SampleBatch]:
         steps = _cut(self._plan.steps, scope.elements, scope.interval)
-        sources = [read_step(step, self._reading) for step in steps]
         with ExitStack() as stack:
             streams: list[Iterator[SampleBatch]] = []
-            for source, step in zip(sources, steps, strict=True):
-                part: Any = source
-                if len(sources) > 1 or self._budget.limits.seconds:
-                    interruption = Interruption()
-                    stack.enter_context(self._reading.stop.stopping(interruption.set))
-                    part = Prefetched(source, step.backends[0], interruption, left_s=self._budget.left_s)
+            for step in steps:
+                stop = Interruption()
+                stack.enter_context(self._reading.stop.stopping(stop.set))
+                part: Any = read_step(step, replace(self._reading, stop=stop))
+                if len(steps) > 1 or self._budget.limits.seconds:
+                    part = Prefetched(part, step.backends[0], stop, left_s=self._budget.left_s)
                 stack.callback(part.close)
                 streams.append(part)
             samples = merged([*before, *streams], versions=self._query.versions)
-            yield from samples if self._query.versions else self._silence.watch(samples)
+            watched = samples if self._query.versions else self._silence.watch(samples)
+            yield from watched if self._truth is None else self._truth.filter(watched)
 
     # -- afterwards -----------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """An answer as bytes: CSV, JSON, NDJSON, Arrow IPC stream, Parquet; each a stream that holds little at a time.
 
 In CSV, JSON and NDJSON a row is ``element, source_time, value, status``, or ``element, source_time`` (the bucket's
-start) and the aggregates. Times are ISO-8601 UTC with nine digits; how values look says `archiver.query.text`. JSON is
+start) and the aggregates, or the columns of `archiver.query.wide`. Times are ISO-8601 UTC with nine digits; how values
+look says `archiver.query.text`. JSON is
 ``{"samples": [...], "parts": [...], "missing": [...], "cursor": ...}``. CSV and NDJSON are rows only; where the outcome
 is asked for, ``{"parts": [...], "missing": [...], "cursor": ...}`` is a last line, in CSV after ``# ``.
 
@@ -26,6 +27,7 @@ from archiver.model import InvalidInputError, Kind, SampleBatch
 from archiver.query import text
 from archiver.query.answer import Answer
 from archiver.query.buckets import COUNTS, KEEPING_KIND, Buckets
+from archiver.query.wide import TIME, Wide, WideAnswer
 
 MEDIA_TYPES = {
     "csv": "text/csv",
@@ -76,17 +78,18 @@ def _closing(answer: Answer, writer: Callable[[Answer], Iterator[bytes]], last: 
 
 def csv(answer: Answer) -> Iterator[bytes]:
     """Yield CSV with a header and a line feed after each row, fields quoted as in RFC 4180."""
-    yield (",".join(["element", "source_time", *_columns(answer)]) + "\n").encode()
+    yield (",".join([*_leading(answer), *map(text.csv_field, _columns(answer))]) + "\n").encode()
     for rows in _pieces(answer):
-        if isinstance(rows, Buckets):
-            named, start = rows.element, rows.start
+        if isinstance(rows, Wide):
+            leading, fields = [text.times(rows.time)], _cells(rows, text.csv_values, "")
+        elif isinstance(rows, Buckets):
+            leading = [text.csv_names(rows.element), text.times(rows.start)]
             fields = [text.csv_values(column) for column in _aggregates(rows, answer.aggregates)]
         else:
-            named, start = rows.column("element"), rows.source_time
+            leading = [text.csv_names(rows.column("element")), text.times(rows.source_time)]
             fields = [text.csv_values(_values(rows)), rows.column("status").cast(pa.utf8())]
         ended = pc.binary_join_element_wise(fields[-1], "\n", "")
-        lines = pc.binary_join_element_wise(text.csv_names(named), text.times(start), *fields[:-1], ended, ",")
-        yield _bytes(lines)
+        yield _bytes(pc.binary_join_element_wise(*leading, *fields[:-1], ended, ","))
 
 
 def ndjson(answer: Answer) -> Iterator[bytes]:
@@ -176,13 +179,22 @@ class _Sink:
 
 
 def _columns(answer: Answer) -> Sequence[str]:
+    """Return the names of the columns after the leading ones."""
+    if isinstance(answer, WideAnswer):
+        return answer.columns[1:]
     return answer.aggregates or ("value", "status")
 
 
-def _pieces(answer: Answer) -> Iterator[SampleBatch | Buckets]:
+def _leading(answer: Answer) -> Sequence[str]:
+    return (TIME,) if isinstance(answer, WideAnswer) else ("element", TIME)
+
+
+def _pieces(answer: Answer) -> Iterator[SampleBatch | Buckets | Wide]:
     for rows in answer.rows:
         size = _PIECE_ROWS
-        if isinstance(rows, SampleBatch) and rows.num_rows:
+        if isinstance(rows, Wide):
+            size = max(1, size // len(rows.columns))
+        elif isinstance(rows, SampleBatch) and rows.num_rows:
             size = max(1, min(size, rows.num_rows * _PIECE_BYTES // max(1, rows.to_arrow().nbytes)))
         for offset in range(0, rows.num_rows, size):
             yield rows.slice(offset, min(size, rows.num_rows - offset))
@@ -196,22 +208,34 @@ def _arrow_pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         yield batch.slice(offset, rows)
 
 
-def _objects(rows: SampleBatch | Buckets, answer: Answer, before: str, after: str) -> pa.Array:
+def _objects(rows: SampleBatch | Buckets | Wide, answer: Answer, before: str, after: str) -> pa.Array:
     """Return a JSON object per row, between two texts."""
-    if isinstance(rows, Buckets):
-        named, start = rows.element, rows.start
-        fields = [text.json_values(column) for column in _aggregates(rows, answer.aggregates)]
+    if isinstance(rows, Wide):
+        columns = [f'{before}{{"source_time":"', text.times(rows.time), '"']
+        fields = _cells(rows, text.json_values, "null")
     else:
-        named, start = rows.column("element"), rows.source_time
-        fields = [text.json_values(_values(rows)), rows.column("status").cast(pa.utf8())]
-    columns = [f'{before}{{"element":', text.json_names(named), ',"source_time":"', text.times(start), '"']
+        if isinstance(rows, Buckets):
+            named, start = rows.element, rows.start
+            fields = [text.json_values(column) for column in _aggregates(rows, answer.aggregates)]
+        else:
+            named, start = rows.column("element"), rows.source_time
+            fields = [text.json_values(_values(rows)), rows.column("status").cast(pa.utf8())]
+        columns = [f'{before}{{"element":', text.json_names(named), ',"source_time":"', text.times(start), '"']
     for name, field in zip(_columns(answer), fields, strict=True):
-        columns += [f',"{name}":', field]
+        columns += [f",{json.dumps(name, ensure_ascii=False)}:", field]
     return pc.binary_join_element_wise(*columns, "}" + after, "")
 
 
 def _values(rows: SampleBatch) -> text.ByKind:
     return {kind: rows.values(kind) for kind in rows.kinds}
+
+
+def _cells(rows: Wide, render: Callable[[text.ByKind], pa.Array], nothing: str) -> list[pa.Array]:
+    """Return the fields of a wide table after the time."""
+    fields = []
+    for column in rows.columns.values():
+        fields += [render(column.values), pc.coalesce(column.status.cast(pa.utf8()), nothing)]
+    return fields
 
 
 def _aggregates(rows: Buckets, names: Sequence[str]) -> list[text.ByKind]:

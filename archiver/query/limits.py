@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archiver.model import LimitError, QuotaError
 from archiver.query.prefetch import TOO_LONG
@@ -146,6 +146,11 @@ class Budget:
             return None
         running = 0.0 if self._since is None else time.monotonic() - self._since
         return max(0.0, self.limits.seconds - self._seconds - running)
+
+    def rest(self) -> Limits:
+        """Return the limits of a query that is asked for this one: the time that is left; its rows are not given."""
+        left_s = self.left_s()
+        return replace(self.limits, rows=0, seconds=0.0 if left_s is None else max(left_s, 0.001))
 
     @contextmanager
     def working(self) -> Iterator[None]:

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from archiver.model import Interval, InvalidInputError, parse_interval
 from archiver.model.holding import Cause
+from archiver.query.condition import Condition
+from archiver.query.join import Join
 
 AGGREGATES = (
     "count",
@@ -22,6 +24,8 @@ AGGREGATES = (
     "integral",
 )
 """Names of the aggregates that a query may ask for; `archiver.query.buckets` says what each is."""
+WEIGHTED = frozenset({"time_weighted_mean", "integral"})
+"""Those of them that count a value for as long as it was held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,10 @@ class Query:
         All versions of a corrected sample, oldest first, instead of the valid one.
     complete : bool
         An answer that would be partial is an error instead (``require=complete``).
+    where : Condition, optional
+        Only samples at whose source time this holds; of a join, only rows at whose time it does.
+    join : Join, optional
+        The elements side by side, a row per time, instead of one after the other.
 
     Raises
     ------
@@ -115,6 +123,8 @@ class Query:
     as_of: int | None = None
     versions: bool = False
     complete: bool = False
+    where: Condition | None = None
+    join: Join | None = None
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.aggregates if name not in AGGREGATES]
@@ -129,6 +139,14 @@ class Query:
             (self.bucket_ns > 0 and not self.aggregates, "a bucket without an aggregate; name one, such as mean"),
             (bool(self.aggregates) and self.versions, "aggregates are of valid samples; leave out versions"),
             (bool(self.aggregates) and self.before > 0, "aggregates use the value before by themselves; leave it out"),
+            (self.where is not None and self.before > 0, "where chooses samples in the interval; leave out before"),
+            (
+                self.where is not None and bool(set(self.aggregates) & WEIGHTED),
+                f"{' and '.join(sorted(WEIGHTED))} are over all of the time, and where leaves some out; ask for mean",
+            ),
+            (self.join is not None and self.before > 0, "a join uses the value before by itself; leave out before"),
+            (self.join is not None and bool(self.aggregates), "a join is of samples; leave out the aggregates"),
+            (self.join is not None and self.versions, "a join is of valid samples; leave out versions"),
         )
         for wrong, message in checks:
             if wrong:

@@ -68,10 +68,11 @@ def _clock() -> NDArray[np.uint8]:
 
 def csv_names(element: pa.DictionaryArray) -> pa.Array:
     """Return element names, quoted where RFC 4180 asks for it."""
-    return _by_name(element, _field)
+    return _by_name(element, csv_field)
 
 
-def _field(name: str) -> str:
+def csv_field(name: str) -> str:
+    """Return a name as a field of CSV, quoted where RFC 4180 asks for it."""
     return '"' + name.replace('"', '""') + '"' if any(character in name for character in '",\r\n') else name
 
 
