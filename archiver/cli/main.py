@@ -8,7 +8,7 @@ import sys
 import typer
 
 from archiver import registry
-from archiver.cli import asking, doing, loading
+from archiver.cli import asking, doing, loading, oracle
 from archiver.model import ConfigurationError, ForebayError, InvalidInputError, NotFoundError
 
 USAGE_ERROR = 2
@@ -26,6 +26,7 @@ def build() -> typer.Typer:
     asking.register(app)
     loading.register(app)
     doing.register(app)
+    oracle.register(app)
     for name in registry.names(registry.COMMANDS):
         app.command(name)(registry.load(registry.COMMANDS, name))
     return app

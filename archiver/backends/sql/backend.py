@@ -253,7 +253,9 @@ class SqlBackend:
     def _is_made(self, connection: Connection) -> bool:
         """Return whether the tables are there, and of a version that is understood."""
         if not self._made and inspect(connection).has_table(self._tables.archive.name):
-            version = connection.execute(select(self._tables.archive.c.schema_version)).scalar_one()
+            version = connection.execute(select(self._tables.archive.c.schema_version)).scalar()
+            if version is None:
+                return False  # another process makes the tables, one by one
             if version > SCHEMA_VERSION:
                 raise ConfigurationError(
                     [

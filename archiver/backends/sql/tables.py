@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import oracle
 
 SCHEMA_VERSION = 1
-NAME = Text().with_variant(String(4000), "oracle")  # a text that can be a key
+NAME = Text().with_variant(String(1024), "oracle")  # a key; as long as a name may be
 SAMPLE_COLUMNS = (
     "element_id",
     "source_time",
@@ -57,7 +57,7 @@ class Tables:
     """
 
     def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
+        self.prefix = prefix
         self.metadata = MetaData()
         self.archive = Table(
             f"{prefix}archive",
@@ -103,7 +103,7 @@ class Tables:
     def _group(self, name: str) -> GroupTables:
         stem, metadata = slug(name), MetaData()
         samples = Table(
-            f"{self._prefix}samples_{stem}",
+            f"{self.prefix}samples_{stem}",
             metadata,
             *_sample_columns(nullable=False),
             PrimaryKeyConstraint("element_id", "source_time", "sequence", "receive_time"),
@@ -111,7 +111,7 @@ class Tables:
             postgresql_partition_by="RANGE (source_time)",
         )
         latest = Table(
-            f"{self._prefix}latest_{stem}",
+            f"{self.prefix}latest_{stem}",
             metadata,
             *_sample_columns(nullable=False),
             PrimaryKeyConstraint("element_id"),
@@ -144,6 +144,6 @@ def _sample_columns(*, nullable: bool) -> list[Column[object]]:
         Column("kind", SmallInteger, nullable=nullable, comment="archiver.model.Kind"),
         Column("float_value", Double().with_variant(oracle.BINARY_DOUBLE(), "oracle")),
         Column("int_value", BigInteger),
-        Column("text_value", NAME),
+        Column("text_value", Text().with_variant(String(4000), "oracle")),
         Column("bytes_value", LargeBinary),
     ]

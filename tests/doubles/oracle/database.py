@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -16,13 +17,14 @@ from wire import OracleError
 
 SCHEMA = "SCADA"
 _NUMBERS = {"23505": 1, "42S01": 955, "42S02": 942, "42S22": 904, "22001": 12899, "23502": 1400, "22003": 1438}
-_NUMBERS |= {"57014": 1013, "40001": 60, "HYT00": 30006}
+_NUMBERS |= {"23513": 2290, "57014": 1013, "40001": 60, "HYT00": 30006}
 _OWN_TABLES = (
     f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}",
     f"SET SCHEMA {SCHEMA}",
     "CREATE VIEW IF NOT EXISTS all_tables AS SELECT table_name, table_schema owner, NULL tablespace_name, "
     "'NO' iot_type, NULL duration FROM information_schema.tables WHERE table_type = 'BASE TABLE'",
-    "CREATE TABLE IF NOT EXISTS temporary_tables (table_name VARCHAR)",
+    "CREATE TABLE IF NOT EXISTS temporary_tables (table_name VARCHAR, definition VARCHAR)",
+    "CREATE TABLE IF NOT EXISTS partition_lengths (table_name VARCHAR, length NUMERIC(19))",
     "CREATE VIEW IF NOT EXISTS user_tables AS SELECT table_name FROM all_tables WHERE owner = 'SCADA' "
     "UNION ALL SELECT table_name FROM temporary_tables",
     "CREATE VIEW IF NOT EXISTS all_views AS SELECT table_name view_name, table_schema owner FROM "
@@ -30,6 +32,8 @@ _OWN_TABLES = (
     "CREATE TABLE IF NOT EXISTS user_tab_partitions (table_name VARCHAR, partition_name VARCHAR, high_value VARCHAR)",
     "CREATE TABLE IF NOT EXISTS user_segments (segment_name VARCHAR, partition_name VARCHAR, bytes NUMBER)",
 )
+_LOCK_WAIT_S = 30
+_OPTIONS = "MODE=Oracle;DEFAULT_NULL_ORDERING=HIGH;DB_CLOSE_DELAY=-1;WRITE_DELAY=0;LOCK_TIMEOUT=30000"
 _SNAPSHOT, _READ_COMMITTED = 6, 2
 _INTEGERS = {4: 10, 5: 5, -5: 19, -6: 3}
 
@@ -48,14 +52,20 @@ class Store:
     def __init__(self, jar: Path, place: str) -> None:
         jpype.startJVM("-Xmx1g", classpath=[str(jar)], convertStrings=False)
         jpype.JClass("org.h2.Driver")
-        options = "MODE=Oracle;DB_CLOSE_DELAY=-1;DEFAULT_NULL_ORDERING=HIGH;LOCK_TIMEOUT=30000;CACHE_SIZE=131072"
-        self._url = f"jdbc:h2:{place};{options}"
+        self._url = f"jdbc:h2:{place};{_OPTIONS}"
         self.partition_ns: dict[str, int] = {}
         self.temporary: dict[str, str] = {}
         self.defining = threading.Lock()
+        self.locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         connection = self.connect()
         for statement in _OWN_TABLES:
             connection.createStatement().execute(statement)
+        rows = connection.createStatement().executeQuery("SELECT * FROM temporary_tables")
+        while rows.next():
+            self.temporary[str(rows.getString(1))] = str(rows.getString(2))
+        rows = connection.createStatement().executeQuery("SELECT * FROM partition_lengths")
+        while rows.next():
+            self.partition_ns[str(rows.getString(1))] = int(rows.getLong(2))
         connection.close()
 
     def connect(self) -> Any:
@@ -72,6 +82,7 @@ class Database:
         self._connection = store.connect()
         self._connection.createStatement().execute(f"SET SCHEMA {SCHEMA}")
         self._temporary: set[str] = set()
+        self._locked: dict[str, threading.Lock] = {}
 
     def commit(self) -> None:
         self._connection.commit()
@@ -82,8 +93,16 @@ class Database:
         self._end()
 
     def close(self) -> None:
-        self._connection.rollback()
+        self.rollback()
         self._connection.close()
+
+    def lock(self, table: str) -> None:
+        """Keep a table from others that ask for it, until the end of the transaction."""
+        if table not in self._locked:
+            lock = self._store.locks[table]
+            if not lock.acquire(timeout=_LOCK_WAIT_S):
+                raise OracleError(30006, "resource busy; acquire with WAIT timeout expired")
+            self._locked[table] = lock
 
     def take_snapshot(self) -> None:
         """Let all statements until the end of the transaction see one instant."""
@@ -105,7 +124,7 @@ class Database:
                 self._drop_partition(*gone)
             elif made := translation.temporary(statement):
                 name, columns = made
-                self._execute(f"INSERT INTO temporary_tables VALUES ('{name}')")
+                self._execute(f"INSERT INTO temporary_tables VALUES ('{name}', '{columns}')")
                 self._store.temporary[name] = columns  # each session makes its own
             elif (dropped := translation.dropped(statement)) in self._store.temporary:
                 self._execute(f"DELETE FROM temporary_tables WHERE table_name = '{dropped}'")
@@ -114,6 +133,7 @@ class Database:
                 self._execute(translation.to_h2(statement, []))
                 if parted := translation.partitions(statement):
                     self._store.partition_ns[parted[0]] = parted[1]
+                    self._execute(f"INSERT INTO partition_lengths VALUES ('{parted[0]}', {parted[1]})")
         self.commit()
 
     def partition_ns(self, table: str) -> int | None:
@@ -134,6 +154,8 @@ class Database:
         for name in self._temporary:
             self._connection.createStatement().execute(f"DELETE FROM {name}")
         self._connection.commit()
+        while self._locked:
+            self._locked.popitem()[1].release()
 
     def _make_temporary(self) -> None:
         for name in self._store.temporary.keys() - self._temporary:

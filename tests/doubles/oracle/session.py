@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jpype
+import translation
 import values as v
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from database import SCHEMA, Database, as_oracle, bind, describe, fetch
@@ -289,6 +290,9 @@ class Session:
         self._faults.before_statement(self._wire, text)
         if re.match(r"\s*set transaction read only", text, re.IGNORECASE):
             self._database.take_snapshot()
+            self._wire.reply(self._status(0, None, cursor=cursor.number))
+        elif table := translation.locked(text):
+            self._database.lock(table)
             self._wire.reply(self._status(0, None, cursor=cursor.number))
         elif _DDL.match(text):
             self._database.define(text)

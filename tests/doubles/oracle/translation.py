@@ -15,7 +15,6 @@ _LEFT_OUT = [
     re.compile(r"(?<=\))\s*(PCTFREE \d+|NOLOGGING|\s)+$", re.IGNORECASE),
     re.compile(r"(?<=FOR UPDATE) WAIT \d+", re.IGNORECASE),
 ]
-_LOCK = re.compile(r"LOCK TABLE (\w+) IN EXCLUSIVE MODE", re.IGNORECASE)
 _MERGE_WHERE = re.compile(r"WHEN MATCHED THEN UPDATE SET (.*?) WHERE (.*?) (?=WHEN NOT MATCHED)", re.DOTALL)
 _CASTS = {
     v.NUMBER: "NUMERIC(38, 10)",
@@ -41,7 +40,6 @@ def to_h2(statement: str, types: Sequence[int]) -> str:
     text = _TOKEN.sub(mark, statement)
     for pattern in _LEFT_OUT:
         text = pattern.sub("", text)
-    text = _LOCK.sub(r"SELECT * FROM \1 FOR UPDATE", text)
     return _MERGE_WHERE.sub(r"WHEN MATCHED AND (\2) THEN UPDATE SET \1 ", text)
 
 
@@ -60,6 +58,12 @@ def dropped_partition(statement: str) -> tuple[str, int] | None:
 def dropped(statement: str) -> str:
     """Return the name of a table that is being dropped, nothing for another statement."""
     found = re.match(r"\s*DROP TABLE (\w+)\s*$", statement, re.IGNORECASE)
+    return found[1].upper() if found else ""
+
+
+def locked(statement: str) -> str:
+    """Return the name of a table that is being locked, nothing for another statement."""
+    found = re.match(r"\s*LOCK TABLE (\w+) IN EXCLUSIVE MODE WAIT \d+\s*$", statement, re.IGNORECASE)
     return found[1].upper() if found else ""
 
 

@@ -23,6 +23,7 @@ from archiver.backends.sql.dialects.common import empty_staging, make_group, on_
 from archiver.backends.sql.dialects.sqlstate import verdict_of
 from archiver.backends.sql.tables import SAMPLE_COLUMNS, GroupTables, Tables
 from archiver.model import ConfigurationError, ForebayError, Interval, PermanentError, TransientError
+from archiver.model.interruption import interruptible
 from archiver.model.time import MAX_TIME
 
 IDLE_READERS = 4
@@ -194,7 +195,7 @@ class PostgresqlDialect:
         connection.commit()
 
     def _fetch(self, statement: str) -> Iterator[pa.RecordBatch]:
-        with self._reader() as connection, connection.cursor() as cursor:
+        with self._reader() as connection, connection.cursor() as cursor, interruptible(connection.adbc_cancel):
             cursor.execute(statement)
             for batch in cursor.fetch_record_batch():
                 yield pa.RecordBatch.from_arrays(batch.columns, schema=STORED_SCHEMA)

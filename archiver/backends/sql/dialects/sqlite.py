@@ -19,6 +19,7 @@ from archiver.backends.sql.dialects.common import empty_staging, make_group, on_
 from archiver.backends.sql.errors import KeyTakenError
 from archiver.backends.sql.tables import SAMPLE_COLUMNS, GroupTables, Tables
 from archiver.model import ForebayError, Interval, Kind, PermanentError, TransientError
+from archiver.model.interruption import interruptible
 from archiver.model.time import MAX_TIME
 
 ROWS_PER_STATEMENT = 100  # a statement costs as much as many rows; more of them are no faster
@@ -205,7 +206,8 @@ class SqliteDialect:
         with self.engine.connect() as connection:
             raw = _raw(connection)
             raw.execute("BEGIN")
-            yield from _pages(chain.from_iterable(raw.execute(*query) for query in queries))
+            with interruptible(raw.interrupt):
+                yield from _pages(chain.from_iterable(raw.execute(*query) for query in queries))
 
     def verdict(self, error: BaseException) -> type[ForebayError] | None:
         """Return the class of an error of `sqlite3`."""

@@ -17,6 +17,7 @@ from archiver.backends.sql.dialects.oracle import codes, connecting, schema, sta
 from archiver.backends.sql.errors import KeyTakenError
 from archiver.backends.sql.tables import GroupTables, Tables
 from archiver.model import ConfigurationError, ForebayError, Interval
+from archiver.model.interruption import interruptible
 from archiver.model.time import MAX_TIME
 
 ROWS_PER_CALL = 20_000  # of an array bind: some megabytes in one round trip
@@ -71,7 +72,7 @@ class OracleDialect:
         if encoding != "AL32UTF8":
             raise ConfigurationError([f"url: the database is encoded in {encoding}; it must be AL32UTF8"])
         self._define(dict(schema.archive_tables(self._tables)))
-        connection.exec_driver_sql(f"LOCK TABLE {self._tables.archive.name} IN EXCLUSIVE MODE")
+        connection.exec_driver_sql(f"LOCK TABLE {self._tables.archive.name} IN EXCLUSIVE MODE WAIT 30")
 
     def make_group(self, connection: Connection, tables: GroupTables, segment_ns: int) -> None:
         """Make the tables of a group that are missing."""
@@ -236,12 +237,12 @@ def _named(block: Sequence[int | None]) -> dict[str, int | None]:
 
 def _fetch(connection: Connection, statement: str, values: Mapping[str, int | None]) -> Iterator[pa.RecordBatch]:
     """Yield rows as Arrow; without the schema, numbers of 19 digits would come as floats."""
+    raw = _raw(connection)
     try:
-        for frame in _raw(connection).fetch_df_batches(
-            statement, values, size=ROWS_PER_FETCH, requested_schema=STORED_SCHEMA
-        ):
-            for batch in pa.table(frame).to_batches():
-                yield pa.RecordBatch.from_arrays(batch.columns, schema=STORED_SCHEMA)
+        with interruptible(raw.cancel):
+            for frame in raw.fetch_df_batches(statement, values, size=ROWS_PER_FETCH, requested_schema=STORED_SCHEMA):
+                for batch in pa.table(frame).to_batches():
+                    yield pa.RecordBatch.from_arrays(batch.columns, schema=STORED_SCHEMA)
     except Exception:
         connection.invalidate()
         raise

@@ -18,6 +18,7 @@ from archiver.backends.sql.tables import GroupTables, Tables
 from archiver.model import Interval
 
 DIALECT: Dialect = registry.load("oracle.oracledb")()
+HOUR_NS = 3_600_000_000_000
 BEFORE_EPOCH = "before_epoch"
 """The partition of all times before 1970; partitions by interval begin after it."""
 
@@ -31,15 +32,23 @@ def archive_tables(tables: Tables) -> Iterator[tuple[str, str]]:
 
 
 def group_tables(tables: GroupTables, segment_ns: int) -> Iterator[tuple[str, str]]:
-    """Yield name and statement of the tables of a group, whose partitions are `segment_ns` long."""
+    """Yield name and statement of the tables of a group, whose partitions are `partition_ns` long."""
     body = _create(tables.samples).removesuffix("\n)")
     yield (
         tables.samples.name,
         f"{body} USING INDEX LOCAL COMPRESS 1\n)\nPCTFREE 0\n"
-        f"PARTITION BY RANGE (source_time) INTERVAL ({segment_ns})\n"
+        f"PARTITION BY RANGE (source_time) INTERVAL ({partition_ns(segment_ns)})\n"
         f"(PARTITION {BEFORE_EPOCH} VALUES LESS THAN (0))",
     )
     yield tables.latest.name, f"{_create(tables.latest)}\nPCTFREE 50"
+
+
+def partition_ns(segment_ns: int) -> int:
+    """Return how long partitions are: a segment, or as many short ones as make an hour.
+
+    Oracle numbers the partitions from 1970 on, and there are no more than 1,048,575.
+    """
+    return segment_ns * -(-HOUR_NS // segment_ns) if segment_ns < HOUR_NS else segment_ns
 
 
 def drop_partition(samples: Table, time: int) -> str:
