@@ -6,13 +6,25 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
+import pyarrow as pa
+
+from archiver.backends.influx import aggregates
 from archiver.backends.influx.client import Client
 from archiver.backends.influx.options import InfluxOptions
 from archiver.backends.influx.reading import Reader
 from archiver.backends.influx.segments import Segments
 from archiver.backends.influx.state import State
+from archiver.backends.influx.wincc_oa import WinccReader
 from archiver.backends.influx.writing import Writer
-from archiver.model import Interval, PermanentError, SampleBatch, TransientError
+from archiver.model import (
+    ConfigurationError,
+    Interval,
+    NotFoundError,
+    PermanentError,
+    SampleBatch,
+    TransientError,
+    UnsupportedError,
+)
 from archiver.ports import (
     BackendContext,
     BackendLimits,
@@ -59,16 +71,30 @@ class InfluxBackend:
         client = Client(self._options, f"backend {self.name!r}")
         try:
             client.connect()
-            reader = Reader(client)
-            if not self._context.read_only:
-                client.make_database()
-                reader.make_mark()
+            reader, writer = self._faces(client)
             reader.state()
         except BaseException:
             client.close()
             raise
-        writer = None if self._context.read_only else Writer(client, reader, self._context)
         self._opened = client, reader, writer
+
+    def _faces(self, client: Client) -> tuple[Reader, Writer | None]:
+        """Return who reads and, where that may be, who writes."""
+        if self._options.layout == "wincc-oa":
+            if self._context.groups:
+                raise ConfigurationError(
+                    [
+                        f"groups: {', '.join(sorted(self._context.groups))} cannot be stored by backend {self.name!r}: "
+                        "a WinCC OA database is only read; take it out of their backends"
+                    ]
+                )
+            return WinccReader(client, self._options.database), None
+        if self._context.read_only:
+            return Reader(client), None
+        client.make_database()
+        reader = Reader(client)
+        reader.make_mark()
+        return reader, Writer(client, reader, self._context)
 
     def close(self) -> None:
         """Close all connections."""
@@ -92,6 +118,11 @@ class InfluxBackend:
         before_commit: BeforeCommit | None = None,
     ) -> WriteReceipt:
         """Store samples, by group, and the position: see `archiver.ports.Backend.write`."""
+        if self._options.layout != "forebay" and not any(part.num_rows for part in parts.values()):
+            receipt = WriteReceipt(position)  # nothing is asked of it, and so nothing is kept
+            if before_commit is not None:
+                before_commit(receipt)
+            return receipt
         with self._writing:
             return self._writer().write(parts, position, before_commit)
 
@@ -130,8 +161,8 @@ class InfluxBackend:
 
     def coverage(self) -> list[Coverage]:
         """Return first time, last time and number of samples (versions counted) of each group that has any."""
-        groups = self._reader().state().groups
-        return [Coverage(name, groups[name].first, groups[name].last, groups[name].rows) for name in sorted(groups)]
+        reader = self._reader()
+        return reader.coverage(reader.state())
 
     def segments(self, group: str) -> list[Segment]:
         """Return the segments of a group that hold samples, oldest first; how many bytes they take is not known."""
@@ -151,12 +182,35 @@ class InfluxBackend:
         with self._writing:
             return self._writer().drop_before(group, time)
 
+    def bucketed(
+        self, group: str, elements: Sequence[str], interval: Interval, bucket_ns: int
+    ) -> tuple[pa.Table, list[str]]:
+        """Return aggregates per element and bucket, computed by InfluxDB: see `aggregates.bucketed`.
+
+        Raises
+        ------
+        NotFoundError
+            The group holds nothing here.
+        """
+        reader = self._reader()
+        state = reader.state()
+        if group not in state.groups:
+            raise NotFoundError(f"backend {self.name!r} holds nothing of group {group!r}")
+        return aggregates.bucketed(self._client(), reader, state, group, elements, interval, bucket_ns)
+
+    def _client(self) -> Client:
+        self._reader()
+        assert self._opened is not None
+        return self._opened[0]
+
     def _reader(self) -> Reader:
         if self._opened is None:
             raise TransientError(f"backend {self.name!r} is not open")
         return self._opened[1]
 
     def _writer(self) -> Writer:
+        if self._options.layout != "forebay":
+            raise UnsupportedError(f"backend {self.name!r} reads a database of WinCC OA, and never writes to it")
         if self._context.read_only:
             raise PermanentError(f"backend {self.name!r} is open read-only: write through the process that owns it")
         self._reader()

@@ -12,9 +12,10 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from archiver.backends.influx import errors, names
+from archiver.backends.influx import errors, layout, names
 from archiver.backends.influx.options import InfluxOptions
 from archiver.model import ConfigurationError, NotFoundError, TransientError
+from archiver.model.interruption import interruptible
 
 CONNECTIONS = 8
 CHUNK_ROWS = 20_000
@@ -157,6 +158,16 @@ class Client:
                 ]
             )
 
+    def make_table(self, group: str) -> None:
+        """Make the table of a group in InfluxDB 3, which fixes the tags of a table; others need none."""
+        if self.major < 3:
+            return
+        table = {"db": self._options.database, "table": group, "tags": list(layout.SAMPLE_TAGS), "fields": []}
+        body = json.dumps(table).encode()
+        with self._request("POST", "/api/v3/configure/table", "open", body, _JSON) as answer:
+            if answer.status >= 300 and answer.status != 409:  # it is there
+                raise errors.refused_query(answer.status, answer.headers, answer.read(), f"{self._where}, open")
+
     def _policy(self) -> str | int:
         """Return how long a database of 1.x keeps data, 0 for ever; make it when it is missing."""
         name = names.identifier(self._options.database)
@@ -219,8 +230,9 @@ class Client:
                 redirect=False,
             )
             try:
-                yield answer
-                answer.drain_conn()
+                with interruptible(answer.shutdown):
+                    yield answer
+                    answer.drain_conn()
             except BaseException:
                 answer.close()
                 raise

@@ -27,6 +27,7 @@ FIRST_TIME = -9_200_000_000_000_000_000
 LAST_TIME = 9_200_000_000_000_000_000
 """The times at which points lie, both included. InfluxDB's own bounds are a little wider, and its shards are not."""
 
+SAMPLE_TAGS = ("element", "kind", "parts", "sequence", "source_time", "version")
 PART_LENGTH = 2**19
 MOST_PARTS = 256
 NUMBER_KINDS = (Kind.INT, Kind.UINT, Kind.ENUM)

@@ -8,7 +8,7 @@ name as a lone ``%``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import unquote_to_bytes
 
 NAMES_PER_QUERY = 250
@@ -59,12 +59,12 @@ def _quoted(text: str, quote: str) -> str:
     return f"{quote}{inner}{quote}"
 
 
-def runs(names: Sequence[str]) -> Iterator[list[str]]:
+def runs(names: Sequence[str], value_of: Callable[[str], str] = tag_value) -> Iterator[list[str]]:
     """Yield names in sorted order, in runs whose tag values sort the same way: what one query gives in order."""
     run: list[str] = []
     before = b""
     for name in sorted(set(names)):
-        value = tag_value(name).encode()
+        value = value_of(name).encode()
         if run and (value <= before or len(run) == NAMES_PER_QUERY):
             yield run
             run = []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from archiver.backends.influx import layout, names, rows
 from archiver.backends.influx.client import Client
@@ -14,8 +15,8 @@ from archiver.model import Interval, NotFoundError, SampleBatch
 from archiver.model.identity import newest_versions
 from archiver.model.merge import merged
 from archiver.model.time import MAX_TIME
+from archiver.ports import Coverage
 
-_MARK = f'SELECT "mark" FROM {names.identifier(layout.STATE)}'
 _STATE = f'SELECT "state" FROM {names.identifier(layout.STATE)}'
 _LAST_ROWS = 4
 _MORE = 16
@@ -29,8 +30,42 @@ class Reader:
     client : Client
     """
 
+    tag = "element"
+    always = '"write"'
+    types: Mapping[str, pa.DataType] = layout.TYPES
+    mark = f'SELECT "mark" FROM {names.identifier(layout.STATE)}'
+
     def __init__(self, client: Client) -> None:
         self._client = client
+
+    # -- what another layout does differently ---------------------------------------------------------
+
+    def measurement(self, group: str) -> str:
+        """Return the measurement of a group, as a statement names it."""
+        return names.identifier(group)
+
+    def value_of(self, name: str) -> str:
+        """Return the value of the tag for an element name."""
+        return names.tag_value(name)
+
+    def name_of(self, value: str) -> str:
+        """Return the element name of a value of the tag."""
+        return names.element_name(value)
+
+    def counting(self, state: State) -> str:
+        """Return the condition that a point counts."""
+        return state.condition()
+
+    def decoded(self, state: State, table: pa.RecordBatch) -> Stored:
+        """Return those samples of an answer that count."""
+        counts = state.counts(table.column("write").to_numpy())
+        return rows.decode(table if counts.all() else table.filter(counts))
+
+    def coverage(self, state: State) -> list[Coverage]:
+        """Return what is held of each group."""
+        return [Coverage(name, held.first, held.last, held.rows) for name, held in sorted(state.groups.items())]
+
+    # -- what all do ----------------------------------------------------------------------------------
 
     def state(self) -> State:
         """Return what is committed now; an empty state where there is no database or nothing in it."""
@@ -54,12 +89,13 @@ class Reader:
         """Return the time of the last point that counts of each element; no sample of it is newer."""
         if group not in state.groups:
             return {}
-        statement = f'SELECT last("write"), "element" FROM {names.identifier(group)} WHERE {state.condition()}'
+        statement = f"SELECT last({self.always}), {self._tag} FROM {self.measurement(group)} WHERE "
+        statement += f"{self.counting(state)} GROUP BY {self._tag}"
         found: dict[str, int] = {}
-        with self._client.csv(f'{statement} GROUP BY "element"', _MARK) as answer:
-            for table in rows.tables(answer, layout.TYPES):
-                values = table.column("element").cast("string").to_pylist()
-                found |= dict(zip(map(names.element_name, values), table.column("time").to_pylist(), strict=True))
+        with self._client.csv(statement, self.mark) as answer:
+            for table in rows.tables(answer, self.types):
+                values = table.column(self.tag).cast("string").to_pylist()
+                found |= dict(zip(map(self.name_of, values), table.column("time").to_pylist(), strict=True))
         return {name: MAX_TIME if time >= layout.LAST_TIME else time for name, time in found.items()}
 
     def read(
@@ -87,26 +123,38 @@ class Reader:
         """Yield all versions of samples in order, those of one element and time in one piece."""
         if interval.start == interval.end:
             return
-        for run in names.runs(elements):
-            where = f"{_within(interval)} AND {names.one_of('element', [names.tag_value(name) for name in run])}"
-            statement = f'SELECT "element", * FROM {names.identifier(group)} WHERE {where} GROUP BY "element"'
+        for run in names.runs(elements, self.value_of):
+            statement = self.select(group, [within(interval), self.among(run)])
             yield from _in_order(
                 part.filter(part.batch.mask_interval(interval)) for part in self._counting(state, statement)
             )
 
+    def select(self, group: str, conditions: Sequence[str]) -> str:
+        """Return the statement for all columns of some points, by element."""
+        where = " AND ".join(conditions)
+        return f"SELECT {self._tag}, * FROM {self.measurement(group)} WHERE {where} GROUP BY {self._tag}"
+
+    def among(self, elements: Sequence[str]) -> str:
+        """Return the condition that a point is of one of some elements."""
+        return names.one_of(self.tag, [self.value_of(name) for name in elements])
+
+    @property
+    def _tag(self) -> str:
+        return names.identifier(self.tag)
+
     def _counting(self, state: State, statement: str) -> Iterator[Stored]:
-        """Yield those samples of an answer that count."""
-        with self._client.csv(statement, _MARK) as answer:
-            for table in rows.tables(answer, layout.TYPES):
-                counts = state.counts(table.column("write").to_numpy())
-                yield rows.decode(table if counts.all() else table.filter(counts))
+        with self._client.csv(statement, self.mark) as answer:
+            for table in rows.tables(answer, self.types):
+                yield self.decoded(state, table)
 
     def last_before(
         self, state: State, elements: Sequence[str], time: int, groups: Sequence[str], as_of: int | None
     ) -> SampleBatch:
         """Return the last valid sample of each element: see `archiver.ports.Readable.last_before`."""
         found = [
-            self._last_in_group(state, group, run, time, as_of) for run in names.runs(elements) for group in groups
+            self._last_in_group(state, group, run, time, as_of)
+            for run in names.runs(elements, self.value_of)
+            for group in groups
         ]
         batch = newest_versions(SampleBatch.concat(found))
         return batch.filter(np.append(batch.codes[1:] != batch.codes[:-1], True)[: batch.num_rows])
@@ -115,17 +163,14 @@ class Reader:
         self, state: State, group: str, elements: list[str], time: int, as_of: int | None
     ) -> SampleBatch:
         """Return the samples at the last time of each element: asked for again, more of them, where all were of one."""
-        conditions = [f"time <= {_clipped(time - 1)}", state.condition()]
+        conditions = [f"time <= {_clipped(time - 1)}", self.counting(state)]
         if as_of is not None:
             conditions.append(f'"receive_time" <= {as_of}')
         found, pending, limit = [], elements, _LAST_ROWS
         while pending:
-            where = " AND ".join([*conditions, names.one_of("element", [names.tag_value(name) for name in pending])])
-            statement = (
-                f'SELECT "element", * FROM {names.identifier(group)} WHERE {where} '
-                f'GROUP BY "element" ORDER BY time DESC LIMIT {limit}'
-            )
-            stored = Stored.concat(list(self._counting(state, statement)))
+            statement = self.select(group, [*conditions, self.among(pending)])
+            found_rows = self._counting(state, f"{statement} ORDER BY time DESC LIMIT {limit}")
+            stored = Stored.concat(list(found_rows))
             batch, pending = _settled(stored, time, limit)
             found.append(batch)
             limit *= _MORE
@@ -146,7 +191,8 @@ def _settled(stored: Stored, time: int, limit: int) -> tuple[SampleBatch, list[s
     return batch.filter(keep), [batch.elements[code] for code in np.flatnonzero(lacking).tolist()]
 
 
-def _within(interval: Interval) -> str:
+def within(interval: Interval) -> str:
+    """Return the condition that a point may be of an interval that is not empty."""
     return f"time >= {_clipped(interval.start)} AND time <= {_clipped(interval.end - 1)}"
 
 

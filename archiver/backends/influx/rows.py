@@ -15,6 +15,8 @@ from archiver.backends.influx import layout, names, packing
 from archiver.model import Kind, SampleBatch
 from archiver.model.batch import Int64s, Mask, schema_of
 
+MEASUREMENT, TAGS = "#measurement", "#tags"
+"""The first two columns of every answer; left out where the types do not name them."""
 _BLOCK_BYTES = 2**21
 
 
@@ -53,7 +55,7 @@ def tables(answer: Readable, types: Mapping[str, pa.DataType]) -> Iterator[pa.Re
         whole, rest = _whole_records(rest + block)
         if whole and not header:
             head, _, whole = whole.partition(b"\n")
-            header = head.decode().strip().split(",")
+            header = [MEASUREMENT, TAGS, *head.decode().strip().split(",")[2:]]
         if whole:
             yield _parse(whole, header, types)
     if rest:
@@ -74,8 +76,8 @@ def _parse(content: bytes, header: list[str], types: Mapping[str, pa.DataType]) 
         pa.csv.ReadOptions(column_names=header, use_threads=False, block_size=len(content) + 1),
         pa.csv.ParseOptions(newlines_in_values=True),
         pa.csv.ConvertOptions(
-            column_types={name: types.get(name, pa.utf8()) for name in header if name},
-            include_columns=[name for name in header if name not in ("name", "tags")],
+            column_types={name: types.get(name, pa.utf8()) for name in header},
+            include_columns=[name for name in header if name in types or name not in (MEASUREMENT, TAGS)],
             null_values=[""],
             strings_can_be_null=False,
             quoted_strings_can_be_null=False,

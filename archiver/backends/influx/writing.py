@@ -19,7 +19,7 @@ from archiver.backends.influx.reading import Reader
 from archiver.backends.influx.segments import Segments, point_time
 from archiver.backends.influx.state import RESERVED_AT_ONCE, Extent, SegmentRecord, State
 from archiver.backends.influx.versions import existing_of, ordinals
-from archiver.model import PermanentError, SampleBatch, TransientError
+from archiver.model import PermanentError, SampleBatch, TransientError, UnsupportedError
 from archiver.model.batch import Int64s, Mask, sort_order
 from archiver.model.identity import Watermarks, duplicates
 from archiver.ports import BackendContext, BeforeCommit, Position, Segment, WriteReceipt
@@ -69,6 +69,8 @@ class Writer:
                 return WriteReceipt(Position(position.stream, state.offsets[position.stream]), repeated=True)
             fresh, known = self._sort_out(state, parts)
             number = self._number(state) if fresh else state.committed
+            for group in sorted(fresh.keys() - state.groups.keys()):
+                self._client.make_table(group)
         records = self._post(fresh, number)
         receipt = WriteReceipt(position, known)
         if before_commit is not None:
@@ -81,7 +83,14 @@ class Writer:
         """Drop the segments of a group that end at or before `time`; return them.
 
         The samples go first: when that is interrupted, the segments are still there to be dropped again.
+
+        Raises
+        ------
+        UnsupportedError
+            InfluxDB 3 deletes nothing.
         """
+        if self._client.major >= 3:
+            raise UnsupportedError("InfluxDB 3 deletes no samples: give its database a retention")
         state = self._begin()
         held = self._segments_of(state, group).extents
         gone = [(interval, extent) for interval, extent in held if interval.end <= time]

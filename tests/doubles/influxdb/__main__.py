@@ -46,6 +46,8 @@ NO_FAULT = {
 }
 fault: dict[str, Any] = dict(NO_FAULT)
 lock = threading.Lock()
+tables: dict[tuple[str, str], set[str]] = {}
+"""Tags of each table of version 3, by database and name."""
 
 
 def upstream(method: str, path: str, body: bytes | None, headers: dict[str, str], **query: str) -> Any:
@@ -135,6 +137,10 @@ class Handler(BaseHTTPRequestHandler):
             return None
         if path == "/query":
             return self.answer_query(query | dict(parse_qsl(body.decode())))
+        if path == "/api/v3/configure/table" and MAJOR == "3":
+            wanted = json.loads(body)
+            tags = tables.setdefault((wanted["db"], wanted["table"]), set(wanted["tags"]))
+            return self.reply(200 if tags == set(wanted["tags"]) else 409)
         if path == "/api/v2/buckets" and MAJOR == "2":
             return self.make_bucket(json.loads(body))
         if path == "/api/v2/write":
@@ -212,6 +218,11 @@ class Handler(BaseHTTPRequestHandler):
             return self.refuse(404, f'organization name "{query["org"]}" not found')
         if MAJOR == "3":
             influxql(f"CREATE DATABASE {quoted(name)}")  # that version makes it with the first write
+            for line in body.splitlines():
+                measurement, *tags = (word.decode() for word in re.split(rb"(?<!\\),", re.split(rb"(?<!\\) ", line)[0]))
+                given = {tag.partition("=")[0] for tag in tags}
+                if not given <= tables.setdefault((name, measurement), given):
+                    return self.refuse(400, f"new tags in table {measurement}: tags of a table never change")
         elif not self.bucket(name):
             return self.refuse(404, f'bucket "{name}" not found')
 
