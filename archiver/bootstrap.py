@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -279,7 +279,9 @@ class Archive:
         lease = self._callers.admit(caller, limits) if caller else None
         try:
             readers, known = self.readers(), self._known.known
-            return execute(named, readers, known=known, limits=limits, hint=self._hint, lease=lease)
+            return execute(
+                named, readers, known=known, limits=limits, hint=self._hint, lease=lease, states=self._states
+            )
         except BaseException:
             if lease is not None:
                 lease.close()
@@ -293,8 +295,8 @@ class Archive:
         NotFoundError
             As `query` does.
         """
-        known = self._known.known
-        return plan(self._named(query), self.readers(), known=known).to_dict(known)
+        known, named = self._known.known, self._named(query)
+        return plan(replace(named, elements=named.all_elements), self.readers(), known=known).to_dict(known)
 
     def values_at(self, elements: Sequence[str], time: int, backend: str | None = None) -> SampleBatch:
         """Return the sample that held at an instant (ns), of each element that has one."""
@@ -439,7 +441,20 @@ class Archive:
     def _named(self, query: Query) -> Query:
         self._check_groups(query.groups)
         self._check_readable(query.backend, *(range_.backend for range_ in query.ranges))
-        return replace(query, elements=self._chosen(query.elements))
+        where, join = query.where, query.join
+        if where is not None:
+            where = where.renamed({name: self._present(name) for name in where.elements})
+        if join is not None and join.times_of is not None:
+            join = replace(join, times_of=self._present(join.times_of))
+        return replace(query, elements=self._chosen(query.elements), where=where, join=join)
+
+    def _present(self, name: str) -> str:
+        version = self.catalog.find(name)
+        return name if version is None else version.name
+
+    def _states(self, name: str) -> Mapping[int, str]:
+        version = self.catalog.find(name)
+        return {} if version is None else version.metadata.states
 
     def _chosen(self, patterns: Sequence[str]) -> tuple[str, ...]:
         """Return the present names of the elements that names, aliases and globs stand for."""

@@ -8,18 +8,18 @@ import sys
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from archiver import config
 from archiver.cli.face import connect
-from archiver.cli.options import Config, Data, From, To, table
+from archiver.cli.options import Config, Data, From, PlanOnly, Ranges, Require, To, table
 from archiver.cli.outcome import Rows, outcome_of, remarks
 from archiver.cli.planned import plan_lines
 from archiver.model import Interval, InvalidInputError, parse_duration, parse_interval, parse_time
 from archiver.model.time import now
-from archiver.query import Query, Range, span_of
+from archiver.query import Condition, Join, Match, Query, Range, span_of
 
 
 class Format(StrEnum):
@@ -51,9 +51,7 @@ def query(
     end: Annotated[str, typer.Option("--to", metavar="T", help="End, not included.")] = "now",
     at: Annotated[str, typer.Option(metavar="T", help="The value that held at this instant, instead.")] = "",
     backend: Annotated[str | None, typer.Option(help="Ask this backend only.")] = None,
-    range_: Annotated[
-        list[str] | None, typer.Option("--range", metavar="NAME=FROM/TO", help="Which backend answers which time.")
-    ] = None,
+    range_: Ranges = None,
     group: Annotated[list[str] | None, typer.Option(help="Only samples stored by this archive group.")] = None,
     aggregate: Annotated[list[str] | None, typer.Option(help="count, min, max, mean, time_weighted_mean, …")] = None,
     bucket: Annotated[str, typer.Option(metavar="DURATION", help="Length of a bucket, such as 1h.")] = "",
@@ -62,12 +60,13 @@ def query(
     cursor: Annotated[str | None, typer.Option(help="Continue an answer that had a limit.")] = None,
     as_of: Annotated[str, typer.Option(metavar="T", help="Only what was known at this instant.")] = "",
     versions: Annotated[bool, typer.Option(help="All versions of corrected samples.")] = False,
-    require: Annotated[
-        Literal["complete"] | None, typer.Option(help="complete: an error instead of a partial answer.")
-    ] = None,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Say who would answer, at what cost, and why; read nothing.")
-    ] = False,
+    where: Annotated[str, typer.Option(metavar="CONDITION", help="Only where this holds, such as 'Y = 1'.")] = "",
+    wide: Annotated[Match | None, typer.Option(help="Elements side by side; which sample counts at a time.")] = None,
+    tolerance: Annotated[str, typer.Option(metavar="DURATION", help="How far a sample may be from its row.")] = "",
+    step: Annotated[str, typer.Option(metavar="DURATION", help="Rows at multiples of this, such as 1s.")] = "",
+    times_of: Annotated[str, typer.Option(metavar="ELEMENT", help="Rows at the times of this element.")] = "",
+    require: Require = None,
+    plan: PlanOnly = False,
     format_: Annotated[Format, typer.Option("--format", help="csv, json, ndjson, arrow or parquet.")] = Format.CSV,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
     data: Data = None,
@@ -94,6 +93,8 @@ def query(
             as_of=parse_time(as_of) if as_of else None,
             versions=versions,
             complete=require == "complete",
+            where=Condition.parse(where) if where else None,
+            join=Join.parse(wide or "", tolerance, step, times_of),
         )
         if plan:
             _show_plan(face.plan(question), format_)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -13,6 +13,11 @@ Data = Annotated[
 Config = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")]
 From = Annotated[str, typer.Option("--from", metavar="T", help="Start: ISO-8601 with a zone, or now-1h.")]
 To = Annotated[str, typer.Option("--to", metavar="T", help="End, not included.")]
+Ranges = Annotated[
+    list[str] | None, typer.Option("--range", metavar="NAME=FROM/TO", help="Which backend answers which time.")
+]
+Require = Annotated[Literal["complete"] | None, typer.Option(help="complete: an error instead of a partial answer.")]
+PlanOnly = Annotated[bool, typer.Option("--plan", help="Say who would answer, at what cost, and why; read nothing.")]
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -25,7 +25,7 @@ from archiver.model import (
     format_time,
 )
 from archiver.model.ipc import from_ipc, to_ipc
-from archiver.query import Query
+from archiver.query import Join, Query
 from archiver.query.formats import MEDIA_TYPES
 
 _ARROW = MEDIA_TYPES["arrow"]
@@ -192,6 +192,17 @@ def _question(query: Query) -> dict[str, Any]:
         "as_of": "" if query.as_of is None else format_time(query.as_of),
         "versions": query.versions,
         "require": "complete" if query.complete else "",
+        "where": "" if query.where is None else query.where.text,
+        **({} if query.join is None else _wide(query.join)),
+    }
+
+
+def _wide(join: Join) -> dict[str, str]:
+    return {
+        "wide": str(join.match),
+        "tolerance": "" if join.tolerance_ns is None else f"{join.tolerance_ns}ns",
+        "step": f"{join.step_ns}ns" if join.step_ns else "",
+        "times_of": join.times_of or "",
     }
 
 

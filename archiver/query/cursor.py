@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archiver.model import Interval, InvalidInputError
 from archiver.query.request import Query
@@ -38,6 +38,20 @@ class Cursor:
         fields = [self.interval.start, self.interval.end, self.element, self.time, self.sequence, self.receive_time]
         payload = json.dumps(fields, separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(_digest(payload, query) + payload).decode().rstrip("=")
+
+
+def resumed(query: Query) -> tuple[Query, Cursor | None]:
+    """Return a query with the interval of its first page, and its cursor.
+
+    Raises
+    ------
+    InvalidInputError
+        The cursor does not belong to the query.
+    """
+    if not query.cursor:
+        return query, None
+    cursor = decode(query.cursor, query)
+    return replace(query, interval=cursor.interval), cursor
 
 
 def decode(text: str, query: Query) -> Cursor:

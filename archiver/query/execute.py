@@ -20,8 +20,7 @@ from archiver.query.answer import Answer
 from archiver.query.buckets import KEEPING_KIND, Buckets
 from archiver.query.choosing import Healthy, Known, Step
 from archiver.query.comparison import States
-from archiver.query.condition import Condition
-from archiver.query.cursor import Cursor, decode
+from archiver.query.cursor import Cursor, resumed
 from archiver.query.grid import Grid
 from archiver.query.joining import joined
 from archiver.query.limits import Budget, Lease, Limits
@@ -96,24 +95,22 @@ def execute(
     """
     known, limits, lease = known or known_from(groups or {}, healthy), limits or Limits(), lease or Lease()
     instant, budget = clock.now() if now is None else now, Budget(limits, lease)
-
-    def ask(part: Query) -> Answer:
-        return execute(part, readers, known=known, limits=budget.rest(), now=instant, hint=hint)
-
+    ask = _asking(readers, known, budget, instant, hint)
+    query, cursor = resumed(query)
     if query.join is not None:
-        return joined(query, ask, budget, states, lease.close)
-    cursor = decode(query.cursor, query) if query.cursor else None
-    if cursor is not None:
-        query = replace(query, interval=cursor.interval)
+        return joined(query, cursor, ask, budget, states, lease.close)
     planned = plan(query, readers, known=known)
     limits.check(len(planned.elements))
     work = _Execution(planned, readers, known, budget, instant, hint)
     work.check_complete()
-    if query.where is not None:
-        work.choose(query.where, ask, states)
-    rows = work.run(cursor)
-    asked = _asked(planned)
+    work.choose(ask, states)
+    rows, asked = work.run(cursor), _asked(planned)
     return Answer(rows, work.record, planned.elements, query.aggregates, work.kinds, asked, work.stop, lease.close)
+
+
+def _asking(readers: Readers, known: Known, budget: Budget, now: int, hint: Callable[[str], str]) -> Ask:
+    """Return what answers the queries that are a part of one."""
+    return lambda part: execute(part, readers, known=known, limits=budget.rest(), now=now, hint=hint)
 
 
 def _asked(planned: Plan) -> dict[str, Any]:
@@ -149,9 +146,10 @@ class _Execution:
         self._answered: set[str] = set()
         self._truth: Truth | None = None
 
-    def choose(self, where: Condition, ask: Ask, states: States) -> None:
-        """Give only the samples where a condition holds."""
-        self._truth = Truth(where, self._query, Windows(ask, self.record, self._reading.stop), states)
+    def choose(self, ask: Ask, states: States) -> None:
+        """Give only the samples where the condition of the query holds, if it has one."""
+        windows = Windows(ask, self.record, self._reading.stop)
+        self._truth = Truth.of(self._query, windows, states)
 
     def stop(self) -> None:
         """Stop reading, whoever is doing so."""

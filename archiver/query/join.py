@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from archiver.model import InvalidInputError, Kind, SampleBatch
+from archiver.model import InvalidInputError, Kind, SampleBatch, parse_duration
 from archiver.model.batch import Int64s, Mask
 from archiver.query.comparison import good
 from archiver.query.partials import native
@@ -72,6 +72,33 @@ class Join:
         for wrong, message in checks:
             if wrong:
                 raise InvalidInputError(f"the elements cannot be put side by side: {message}")
+
+    @classmethod
+    def parse(cls, match: str, tolerance: str = "", step: str = "", times_of: str = "") -> Join | None:
+        """Return the join that texts say, durations as `parse_duration` reads them; None when there is no match.
+
+        Raises
+        ------
+        InvalidInputError
+            One of them cannot be read, or is given without a match.
+
+        Examples
+        --------
+        >>> Join.parse("nearest", "5s").tolerance_ns
+        5000000000
+        """
+        if not match:
+            given = {"tolerance": tolerance, "step": step, "times of an element": times_of}
+            idle = next((name for name, text in given.items() if text), None)
+            if idle is not None:
+                raise InvalidInputError(f"a {idle} is of a wide table: say which (wide = {', '.join(Match)})")
+            return None
+        if match not in list(Match):
+            raise InvalidInputError(f"wide = {match!r}; it is one of {', '.join(Match)}")
+        if step and not parse_duration(step):
+            raise InvalidInputError(f"step = {step!r}; it is more than zero")
+        within = parse_duration(tolerance) if tolerance else None
+        return cls(Match(match), within, parse_duration(step) if step else 0, times_of or None)
 
     @property
     def ahead_ns(self) -> int:

@@ -14,7 +14,7 @@ from archiver.model.batch import Int64s
 from archiver.model.interruption import Interruption
 from archiver.model.time import MAX_TIME
 from archiver.query.comparison import States
-from archiver.query.cursor import Cursor, decode
+from archiver.query.cursor import Cursor
 from archiver.query.join import Join, align
 from archiver.query.limits import Budget
 from archiver.query.plan import bounds
@@ -29,13 +29,17 @@ PIECE_CELLS = 4_000_000
 """About how many values of a wide table are made at a time."""
 
 
-def joined(query: Query, ask: Ask, budget: Budget, states: States, left: Callable[[], object]) -> WideAnswer:
+def joined(
+    query: Query, cursor: Cursor | None, ask: Ask, budget: Budget, states: States, left: Callable[[], object]
+) -> WideAnswer:
     """Return the answer to a query with a join. It is read while its rows are consumed.
 
     What is held is a window of samples (`archiver.query.windows.WINDOW_ROWS`) and what lies within the tolerance.
 
     Parameters
     ----------
+    cursor : Cursor, optional
+        After which row the answer begins.
     ask : callable
         Answers the queries for the samples.
     budget : Budget
@@ -48,11 +52,8 @@ def joined(query: Query, ask: Ask, budget: Budget, states: States, left: Callabl
     Raises
     ------
     InvalidInputError
-        The cursor is not one of this query, or two columns would have the same name.
+        Two columns would have the same name.
     """
-    cursor = decode(query.cursor, query) if query.cursor else None
-    if cursor is not None:
-        query = replace(query, interval=cursor.interval)
     budget.limits.check(len(query.elements))
     work = _Joining(query, ask, budget, states)
     elements = list(dict.fromkeys(query.elements))
@@ -121,7 +122,8 @@ class _Joining:
             self._query, elements=tuple(self._held), interval=extended, limit=None, cursor=None, where=None, join=None
         )
         times: _Times = _Steps(interval, self._join.step_ns) if self._join.step_ns else _Sampled(interval)
-        truth = self._truth(interval)
+        windows = Windows(self._windows.ask, self.record, self.stop)
+        truth = Truth.of(replace(self._query, interval=interval), windows, self._states)
         for window, samples in self._windows.read(query):
             self._hold(samples, times)
             self._settle(query, window)
@@ -131,14 +133,6 @@ class _Joining:
                 if len(chosen):
                     yield self._beside(chosen)
             self._held = {name: _from(held, until) for name, held in self._held.items()}
-
-    def _truth(self, interval: Interval) -> Truth | None:
-        if self._query.where is None:
-            return None
-        return Truth(self._query.where, replace(self._query, interval=interval), self._windows_of_truth(), self._states)
-
-    def _windows_of_truth(self) -> Windows:
-        return Windows(self._windows.ask, self.record, self.stop)
 
     def _hold(self, samples: SampleBatch, times: _Times) -> None:
         """Take the samples of a window: of several of an element at one instant, the last in sequence."""

@@ -152,6 +152,13 @@ class Query:
             if wrong:
                 raise InvalidInputError(f"the query cannot be answered: {message}")
 
+    @property
+    def all_elements(self) -> tuple[str, ...]:
+        """All elements that are read for the answer: those of the condition and of the times of a join as well."""
+        condition = () if self.where is None else self.where.elements
+        times_of = () if self.join is None or self.join.times_of is None else (self.join.times_of,)
+        return tuple(dict.fromkeys([*self.elements, *condition, *times_of]))
+
 
 class Role(StrEnum):
     """Why a backend was read."""

@@ -73,6 +73,11 @@ class Truth:
         self._is_long = False
         self._restart()
 
+    @classmethod
+    def of(cls, query: Query, windows: Windows, states: States) -> Truth | None:
+        """Return when the condition of a query holds; None when it has none."""
+        return None if query.where is None else cls(query.where, query, windows, states)
+
     def filter(self, batches: Iterable[SampleBatch]) -> Iterator[SampleBatch]:
         """Yield the samples at whose source time the condition holds.
 

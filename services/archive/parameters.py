@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from archiver.model import Interval, InvalidInputError, parse_duration, parse_time
 from archiver.model.time import now
+from archiver.query import Condition
 from services.common.errors import BadParameterError
 
 T = TypeVar("T")
@@ -48,6 +49,11 @@ def time_of(name: str, text: str) -> int:
 def duration_of(name: str, text: str) -> int:
     """Return a duration, ns."""
     return _parse(name, text, parse_duration)
+
+
+def condition_of(text: str) -> Condition:
+    """Return a condition on elements."""
+    return _parse("where", text, Condition.parse)
 
 
 def range_of(text: str) -> RangeOfTime:

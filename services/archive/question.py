@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from archiver.model import InvalidInputError
 from archiver.model.time import now
-from archiver.query import Query, Range, span_of
-from services.archive.parameters import RangeOfTime, duration_of, interval_of, time_of
+from archiver.query import Join, Query, Range, span_of
+from services.archive.parameters import RangeOfTime, condition_of, duration_of, interval_of, time_of
 
 
 class Question(BaseModel):
@@ -42,6 +42,13 @@ class Question(BaseModel):
     bucket: str = Field("", description="length of a bucket, such as 1h; the whole interval if empty")
     as_of: str = Field("", description="only what was known at this time")
     versions: bool = Field(False, description="all versions of corrected samples")
+    where: str = Field("", description="only where this condition holds, such as: valve = 'OPEN' and not pump is bad")
+    wide: Literal["", "last", "nearest", "linear"] = Field(
+        "", description="the elements side by side, a row per time; which sample of an element counts at a time"
+    )
+    tolerance: str = Field("", description="of a wide table: how far a sample may be from its row, such as 5s")
+    step: str = Field("", description="of a wide table: rows at multiples of this since the epoch, such as 1s")
+    times_of: str = Field("", description="of a wide table: rows at the times of this element; of all if empty")
     require: Literal["", "complete"] = Field("", description="complete: an error instead of a partial answer")
     outcome: bool = Field(False, description="CSV and NDJSON end with a line that says it")
 
@@ -71,4 +78,6 @@ class Question(BaseModel):
             as_of=time_of("as_of", self.as_of) if self.as_of else None,
             versions=self.versions,
             complete=self.require == "complete",
+            where=condition_of(self.where) if self.where else None,
+            join=Join.parse(self.wide, self.tolerance, self.step, self.times_of),
         )

@@ -18,6 +18,13 @@ router = APIRouter(tags=["samples"])
 
 Elements = Annotated[list[str], Parameter(description="name, alias or glob; repeat it for more", examples=[["BAR:T1"]])]
 SomeElements = Annotated[list[str] | None, Parameter(description="name, alias or glob; all elements when left out")]
+Ranges = Annotated[
+    list[str] | None,
+    Parameter(alias="range", description="NAME=FROM/TO: which backend answers which time; repeatable"),
+]
+Wide = Annotated[
+    Literal["", "last", "nearest", "linear"], Parameter(description="the elements side by side, a row per time")
+]
 Plan = Annotated[bool, Parameter(description="who would answer, at what cost, and why, instead of the answer")]
 
 
@@ -29,10 +36,7 @@ def get_samples(
     start: Start = "",
     end: End = "now",
     backend: Annotated[str | None, Parameter(description="ask this backend only")] = None,
-    range_: Annotated[
-        list[str] | None,
-        Parameter(alias="range", description="NAME=FROM/TO: which backend answers which time; repeatable"),
-    ] = None,
+    range_: Ranges = None,
     group: Annotated[list[str] | None, Parameter(description="only samples stored by this archive group")] = None,
     aggregate: Annotated[
         list[str] | None, Parameter(description="count, min, max, mean, time_weighted_mean, …; repeatable")
@@ -43,6 +47,11 @@ def get_samples(
     cursor: Annotated[str | None, Parameter(description="continue an answer that had a limit")] = None,
     as_of: Annotated[str, Parameter(description="only what was known at this time")] = "",
     versions: Annotated[bool, Parameter(description="all versions of corrected samples")] = False,
+    where: Annotated[str, Parameter(description="only where this condition holds, such as: Y = 1")] = "",
+    wide: Wide = "",
+    tolerance: Annotated[str, Parameter(description="of a wide table: how far a sample may be, such as 5s")] = "",
+    step: Annotated[str, Parameter(description="of a wide table: a row each, such as 1s")] = "",
+    times_of: Annotated[str, Parameter(description="of a wide table: rows at the times of this element")] = "",
     require: Annotated[
         Literal["", "complete"], Parameter(description="complete: an error instead of a partial answer")
     ] = "",
@@ -69,6 +78,11 @@ def get_samples(
         bucket=bucket,
         as_of=as_of,
         versions=versions,
+        where=where,
+        wide=wide,
+        tolerance=tolerance,
+        step=step,
+        times_of=times_of,
         require=require,
         outcome=outcome,
     )
