@@ -61,6 +61,23 @@ class InfluxdbServer:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def command(self) -> list[str]:
+        """What starts it, in the `environment`."""
+        return [self._program, "run"]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Its settings."""
+        return {
+            "INFLUXDB_DATA_DIR": str(self._directory / "data"),
+            "INFLUXDB_DATA_WAL_DIR": str(self._directory / "wal"),
+            "INFLUXDB_META_DIR": str(self._directory / "meta"),
+            "INFLUXDB_BIND_ADDRESS": f"127.0.0.1:{self._inner_port}",
+            "INFLUXDB_HTTP_BIND_ADDRESS": f"127.0.0.1:{self.port}",
+            **self._settings,
+        }
+
+    @property
     def version(self) -> str:
         """Its version, such as ``1.6.7``."""
         shown = subprocess.run([self._program, "version"], capture_output=True, text=True, check=True).stdout
@@ -74,19 +91,11 @@ class InfluxdbServer:
         UnavailableError
             It does not start.
         """
-        environment = {
-            **os.environ,
-            "INFLUXDB_DATA_DIR": str(self._directory / "data"),
-            "INFLUXDB_DATA_WAL_DIR": str(self._directory / "wal"),
-            "INFLUXDB_META_DIR": str(self._directory / "meta"),
-            "INFLUXDB_BIND_ADDRESS": f"127.0.0.1:{self._inner_port}",
-            "INFLUXDB_HTTP_BIND_ADDRESS": f"127.0.0.1:{self.port}",
-            **self._settings,
-        }
+        environment = {**os.environ, **self.environment}
         log = self._directory / "log"
         with log.open("ab") as file:
             self._process = subprocess.Popen(
-                [self._program, "run"], env=environment, stdout=file, stderr=file, cwd=self._directory
+                self.command, env=environment, stdout=file, stderr=file, cwd=self._directory
             )
         end = time.monotonic() + START_TIMEOUT_S
         while not self._answers():

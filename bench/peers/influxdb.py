@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
-import shutil
-import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +12,15 @@ import pyarrow as pa
 import pyarrow.csv
 
 from archiver.model import Interval
+from archiver.testing.influxdb import InfluxdbServer, find_program
+from archiver.testing.postgresql import UnavailableError
 from bench.peers.lines import LineServer
 from bench.peers.port import NotHereError
-from bench.peers.process import free_port
 
-_COLD = "5s"
+_SETTINGS = {
+    "INFLUXDB_DATA_CACHE_SNAPSHOT_WRITE_COLD_DURATION": "5s",
+    "INFLUXDB_DATA_COMPACT_FULL_WRITE_COLD_DURATION": "5s",
+}
 _COLD_S = 7.0
 _LONGEST_S = 60.0
 
@@ -33,26 +34,13 @@ class InfluxDb(LineServer):
 
     def start(self, directory: Path) -> None:
         """Start influxd."""
-        program = shutil.which("influxd")
-        if program is None:
-            raise NotHereError("influxd is not installed (scripts/bench-peers; Debian: apt-get install influxdb)")
-        shown = subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout
-        self.name = f"InfluxDB {re.findall(r'[0-9.]+', shown)[0]}"
-        url = f"http://127.0.0.1:{free_port()}"
-        environment = {
-            "INFLUXDB_DATA_DIR": str(directory / "data"),
-            "INFLUXDB_DATA_WAL_DIR": str(directory / "wal"),
-            "INFLUXDB_META_DIR": str(directory / "meta"),
-            "INFLUXDB_BIND_ADDRESS": f"127.0.0.1:{free_port()}",
-            "INFLUXDB_HTTP_BIND_ADDRESS": url.removeprefix("http://"),
-            "INFLUXDB_HTTP_MAX_BODY_SIZE": "0",
-            "INFLUXDB_HTTP_LOG_ENABLED": "false",
-            "INFLUXDB_REPORTING_DISABLED": "true",
-            "INFLUXDB_MONITOR_STORE_ENABLED": "false",
-            "INFLUXDB_DATA_CACHE_SNAPSHOT_WRITE_COLD_DURATION": _COLD,
-            "INFLUXDB_DATA_COMPACT_FULL_WRITE_COLD_DURATION": _COLD,
-        }
-        self.launch([program, "run"], environment, directory, url, ("POST", "/query?q=CREATE+DATABASE+bench"))
+        try:
+            server = InfluxdbServer(find_program(), directory, _SETTINGS)
+        except UnavailableError as exc:
+            raise NotHereError(str(exc)) from exc
+        self.name = f"InfluxDB {server.version}"
+        first = ("POST", "/query?q=CREATE+DATABASE+bench")
+        self.launch(server.command, server.environment, directory, server.url, first)
 
     def settle(self) -> None:
         """Wait until the files have been the same for a while."""

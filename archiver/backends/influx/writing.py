@@ -90,7 +90,7 @@ class Writer:
             InfluxDB 3 deletes nothing.
         """
         if self._client.major >= 3:
-            raise UnsupportedError("InfluxDB 3 deletes no samples: give its database a retention")
+            raise UnsupportedError("InfluxDB 3 deletes no samples: give the groups that are stored there no retention")
         state = self._begin()
         held = self._segments_of(state, group).extents
         gone = [(interval, extent) for interval, extent in held if interval.end <= time]
