@@ -10,9 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import oracledb
-from sqlalchemy import make_url
-
 from archiver.ports import BackendContext
 from archiver.testing.harness import PluginHarness
 from archiver.testing.postgresql import UnavailableError
@@ -96,6 +93,9 @@ def real_url() -> str:
 
 def connect(url: str) -> Any:
     """Return a connection of the driver itself, past the backend."""
+    import oracledb
+    from sqlalchemy import make_url
+
     parsed = make_url(url)
     service = str(parsed.query["service_name"])
     return oracledb.connect(
