@@ -112,7 +112,7 @@ class StateTest:
 Test = Comparison | StateTest
 
 
-def tested(test: Test, batch: SampleBatch, states: States) -> NDArray[np.int8]:
+def judged(test: Test, batch: SampleBatch, states: States) -> NDArray[np.int8]:
     """Return what each sample of the test's element says: 1 it holds, -1 it does not, 0 unknown.
 
     Raises

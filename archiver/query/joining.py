@@ -27,6 +27,8 @@ from archiver.query.windows import Ask, Windows, by_element
 
 PIECE_CELLS = 4_000_000
 """About how many values of a wide table are made at a time."""
+PIECE_ROWS = 1024
+"""Rows that are made at a time, of however many elements."""
 
 
 def joined(
@@ -128,7 +130,7 @@ class _Joining:
             self._hold(samples, times)
             self._settle(query, window)
             until = interval.end if window.end == extended.end else min(window.end - ahead, interval.end)
-            for piece in times.until(until, max(1024, PIECE_CELLS // len(self._held))):
+            for piece in times.until(until, max(PIECE_ROWS, PIECE_CELLS // len(self._held))):
                 chosen = piece if truth is None else piece[truth.holds(piece)]
                 if len(chosen):
                     yield self._beside(chosen)

@@ -16,7 +16,7 @@ import numpy as np
 
 from archiver.model import Interval, SampleBatch
 from archiver.model.batch import Int64s, Mask
-from archiver.query.comparison import States, Test, tested
+from archiver.query.comparison import States, Test, judged
 from archiver.query.condition import Condition, Truths
 from archiver.query.request import Query
 from archiver.query.windows import Windows, by_element
@@ -148,7 +148,7 @@ class Truth:
         changing: dict[Test, Truths] = {}
         for test in last:
             mine = found.get(test.element, SampleBatch.empty())
-            truths = np.append(last[test], tested(test, mine, self._states))
+            truths = np.append(last[test], judged(test, mine, self._states))
             changing[test] = truths[np.searchsorted(mine.source_time, times, "right")]
             last[test] = truths[-1:]
         holds = self._condition.evaluate(changing.__getitem__) > 0
