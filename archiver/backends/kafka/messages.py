@@ -55,15 +55,23 @@ class Sharding:
 
     def messages(self, batch: SampleBatch) -> Iterator[Outgoing]:
         """Yield a batch as messages; the samples of an element stay in their order."""
-        shards = np.array([self._shard(name) for name in batch.elements], np.int32)[batch.codes]
+        batch = batch.compacted()
+        shard_of = np.array([self._shard(name) for name in batch.elements], np.int16)
+        by_shard = np.argsort(
+            shard_of, kind="stable"
+        )  # the names of a partition side by side: a slice is its dictionary
+        names, place = np.array(batch.elements, object)[by_shard], np.argsort(by_shard)
+        shards = shard_of[batch.codes]
         order = np.argsort(shards, kind="stable")
-        rows, ordered = batch.take(order), shards[order]
+        rows, shards, codes = batch.take(order), shards[order], place[batch.codes[order]]
         most = max(1, MESSAGE_BYTES * batch.num_rows // max(1, batch.to_arrow().nbytes))
-        edges = [0, *(np.flatnonzero(np.diff(ordered)) + 1).tolist(), batch.num_rows]
+        edges = [0, *(np.flatnonzero(np.diff(shards)) + 1).tolist(), batch.num_rows]
         for start, end in pairwise(edges):
-            for first in range(start, end, most):
-                part = rows.slice(first, min(most, end - first)).pruned().compacted()
-                yield Outgoing(int(ordered[first]), to_ipc(part.to_arrow()))
+            first, last = np.searchsorted(shard_of[by_shard], [shards[start], shards[start] + 1])
+            for at in range(start, end, most):
+                upto = min(at + most, end)
+                part = rows.slice(at, upto - at).with_elements(codes[at:upto] - first, names[first:last].tolist())
+                yield Outgoing(int(shards[start]), to_ipc(part.pruned().to_arrow()))
 
     def _shard(self, name: str) -> int:
         shard = self._known.get(name)

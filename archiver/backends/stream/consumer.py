@@ -36,20 +36,21 @@ def over_tcp(address: str) -> Iterator[Frame]:
     try:
         with socket.create_connection((host, int(port)), SILENCE_S) as connection:
             while True:
-                header = _exactly(connection, HEADER_BYTES)
-                yield parse(header + _exactly(connection, parse_header(header)[2]))
+                frame = bytearray(HEADER_BYTES)
+                _fill(connection, memoryview(frame))
+                frame += bytes(parse_header(frame)[2])
+                _fill(connection, memoryview(frame)[HEADER_BYTES:])
+                yield parse(frame)
     except OSError as exc:
         raise TransientError(f"{address}: {exc or 'silent'}") from exc
 
 
-def _exactly(connection: socket.socket, size: int) -> bytes:
-    data = bytearray()
-    while len(data) < size:
-        part = connection.recv(min(size - len(data), 2**20))
-        if not part:
+def _fill(connection: socket.socket, room: memoryview) -> None:
+    while room:
+        taken = connection.recv_into(room)
+        if not taken:
             raise ConnectionResetError("the connection was closed")
-        data += part
-    return bytes(data)
+        room = room[taken:]
 
 
 def over_zmq(publish: str, snapshots: str) -> Iterator[Frame]:

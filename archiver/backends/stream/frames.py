@@ -65,7 +65,7 @@ def heartbeat(number: int) -> bytes:
     return _pack(FrameKind.HEARTBEAT, number, b"")
 
 
-def parse_header(header: bytes) -> tuple[FrameKind, int, int]:
+def parse_header(header: bytes | bytearray) -> tuple[FrameKind, int, int]:
     """Return kind, number, and the size of what follows the header, bytes.
 
     Raises
@@ -79,8 +79,8 @@ def parse_header(header: bytes) -> tuple[FrameKind, int, int]:
     return FrameKind(kind), number, size
 
 
-def parse(frame: bytes) -> Frame:
-    """Return a whole frame."""
+def parse(frame: bytes | bytearray) -> Frame:
+    """Return a whole frame, header and payload; it looks into the bytes and copies nothing."""
     kind, number, _ = parse_header(frame[:HEADER_BYTES])
     payload = memoryview(frame)[HEADER_BYTES:]
     if kind in (FrameKind.SNAPSHOT, FrameKind.CHANGES):

@@ -9,6 +9,7 @@ import numpy as np
 
 from archiver.model import SampleBatch
 from archiver.model.ipc import from_ipc, to_ipc
+from archiver.model.time import MIN_TIME
 from archiver.ports import Position
 
 _SPARE_ROWS = 10_000
@@ -20,9 +21,13 @@ CREATE TABLE IF NOT EXISTS position (stream TEXT PRIMARY KEY, offset INTEGER NOT
 
 def newest_of(batch: SampleBatch) -> SampleBatch:
     """Return the sample with the greatest source time of each element, its last version, ordered by name."""
-    rows = batch.sorted()
+    if not batch.num_rows:
+        return batch
+    last = np.full(len(batch.elements), MIN_TIME)
+    np.maximum.at(last, batch.codes, batch.source_time)
+    rows = batch.filter(batch.source_time == last[batch.codes]).sorted()
     codes = rows.codes
-    return rows.filter(np.append(codes[1:] != codes[:-1], True)) if rows.num_rows else rows
+    return rows.filter(np.append(codes[1:] != codes[:-1], True))
 
 
 class Newest:
