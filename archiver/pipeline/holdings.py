@@ -115,20 +115,26 @@ class Holdings:
                 self.begin(lane, {}, received)
             self._forget()
 
-    def lack(self, lane: str, group: str, interval: Interval, cause: Cause, reason: str) -> None:
+    def lack(
+        self, lane: str, group: str, interval: Interval, cause: Cause, reason: str, *, follows: bool = False
+    ) -> None:
         """Note that a lane's backend does not have all of a group (of all groups when empty) in an interval.
 
         It is joined with what it meets of the same cause; what retention drops is everything before its end.
+
+        Parameters
+        ----------
+        follows : bool
+            Nothing was stored since the last lack of this cause: both are one.
         """
         with self._lock:
             mine = [entry for entry in self._entries if (entry.lane, entry.group) == (lane, group)]
-            last_fill = max((entry.id for entry in mine if entry.what == _FILL), default=0)
-            retention = cause is Cause.RETENTION
-            met = [
-                entry
-                for entry in mine
-                if entry.what == cause and (retention or (entry.id > last_fill and _meet(entry.interval, interval)))
-            ]
+            fills = [entry.id for entry in mine if entry.what == _FILL]
+            same = [entry for entry in mine if entry.what == cause]
+            if cause is not Cause.RETENTION:
+                same = [entry for entry in same if entry.id > max(fills, default=0)]
+            last = same[-1:] if follows or cause is Cause.RETENTION else []
+            met = [entry for entry in same if entry in last or _meet(entry.interval, interval)]
             spans = [interval, *(entry.interval for entry in met)]
             whole = Interval(min(span.start for span in spans), max(span.end for span in spans))
             self._change([entry.id for entry in met], [(lane, group, str(cause), whole, reason)])

@@ -229,7 +229,8 @@ class Lane:
         if stored is not None and position + 1 < first:
             self._gap = f"lacks journal entries {position + 1} to {first - 1}, which are trimmed: use `forebay copy`"
             _LOG.error("lane %s: %s", backend.name, self._gap)
-        self._publish(max(position, self._dropped_before), self._state_at(position))
+        # what the journal has no more is behind it as well: nobody is to wait for that
+        self._publish(max(position, self._dropped_before, first - 1), self._state_at(position))
         self.snapshot()  # of the groups as they are now: the one before may be of others
 
     def _note_holdings(self, stored: Position | None, position: int) -> None:
@@ -312,9 +313,12 @@ class Lane:
             parts = self.router.split(entry.batch).items()
             for name, part in parts:
                 span = Interval(part.source_time.min(), part.source_time.max() + 1)
-                self.lack(name, span, Cause.DROPPED, "the journal was full, and the backend did not have it yet")
+                reason = "the journal was full, and the backend did not have it yet"
+                follows = entry.offset == self._dropped_before + 1
+                tools.holdings.lack(self.backend.name, name, span, Cause.DROPPED, reason, follows=follows)
             tables = [account(part, Outcome.DROPPED, group=name, reason="journal full") for name, part in parts]
             tools.ledger.record(self.backend.name, self._dropped_stream, entry.offset, join(tables))
+            self._dropped_before = entry.offset
         self._dropped_before = offset
         if self._committed is not None:
             self._publish(offset, self._committed[1])
