@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -142,19 +141,46 @@ def align(samples: SampleBatch, times: Int64s, join: Join) -> Column:
     >>> align(samples, np.array([4, 6, 99]), Join(Match.NEAREST, tolerance_ns=5)).values[Kind.FLOAT].to_pylist()
     [1.0, 2.0, None]
     """
-    known = samples.source_time
-    if not len(known):
+    if not samples.num_rows:
         return Column({}, pa.nulls(len(times), pa.uint64()))
-    before = _last(known, times)
-    if join.match is Match.LAST:
-        return _taken(samples, np.where(_near(known, before, times, join), before, -1))
-    after = before + 1
-    exact = (before >= 0) & (known[np.maximum(before, 0)] == times)
-    has_before, has_after = _near(known, before, times, join), _near(known, after, times, join)
+    around = _Around.of(samples.source_time, times, join)
+    if join.match is Match.LINEAR:
+        return _line(samples, around)
     if join.match is Match.NEAREST:
-        later = has_after & ~(has_before & _is_earlier(known, before, after, times))
-        return _taken(samples, np.where(later, after, np.where(has_before, before, -1)))
-    return _line(samples, times, before, exact, has_before, has_after)
+        later = around.has_after & ~(around.has_before & (around.since <= around.until))
+        return _taken(samples, np.where(later, around.after, around.before), later | around.has_before)
+    return _taken(samples, around.before, around.has_before)
+
+
+@dataclass(frozen=True)
+class _Around:
+    """The samples before (or at) and after some times: their rows, how far away they are (ns), and whether they count.
+
+    Where there is no such sample, the row is that of another one, and the distance means nothing.
+    """
+
+    before: Int64s
+    after: Int64s
+    since: NDArray[np.uint64]
+    until: NDArray[np.uint64]
+    has_before: Mask
+    has_after: Mask
+
+    @classmethod
+    def of(cls, known: Int64s, times: Int64s, join: Join) -> _Around:
+        rows = _last(known, times)
+        before = np.maximum(rows, 0)
+        since = (times - known[before]).view(np.uint64)  # holds any difference of two int64
+        has_before = (rows >= 0) & _within(since, join)
+        if join.match is Match.LAST:
+            return cls(before, before, since, since, has_before, has_before)
+        after = np.minimum(rows + 1, len(known) - 1)
+        until = (known[after] - times).view(np.uint64)
+        return cls(before, after, since, until, has_before, (rows < len(known) - 1) & _within(until, join))
+
+
+def _within(distance: NDArray[np.uint64], join: Join) -> Mask | bool:
+    return True if join.tolerance_ns is None else distance <= np.uint64(join.tolerance_ns)
 
 
 def _last(known: Int64s, times: Int64s) -> Int64s:
@@ -165,65 +191,39 @@ def _last(known: Int64s, times: Int64s) -> Int64s:
     return np.repeat(np.arange(-1, len(known)), np.diff(starts, prepend=0, append=len(times)))
 
 
-def _near(known: Int64s, rows: Int64s, times: Int64s, join: Join) -> Mask:
-    """Return where there is a sample of these rows and it lies within the tolerance."""
-    there = (rows >= 0) & (rows < len(known))
-    if join.tolerance_ns is None:
-        return there
-    return there & (_distance(known[np.clip(rows, 0, len(known) - 1)], times) <= np.uint64(join.tolerance_ns))
-
-
-def _distance(one: Int64s, other: Int64s) -> NDArray[np.uint64]:
-    """Return the time between instants; uint64 holds any difference of two int64."""
-    return (np.maximum(one, other) - np.minimum(one, other)).view(np.uint64)
-
-
-def _is_earlier(known: Int64s, before: Int64s, after: Int64s, times: Int64s) -> Mask:
-    last = len(known) - 1
-    result: Mask = _distance(known[np.clip(before, 0, last)], times) <= _distance(known[np.clip(after, 0, last)], times)
-    return result
-
-
-def _taken(samples: SampleBatch, rows: Int64s) -> Column:
-    """Return the samples of some rows, nothing where the row is -1."""
-    nothing = rows < 0
-    indices = pa.array(rows, mask=nothing) if nothing.any() else pa.array(rows)
+def _taken(samples: SampleBatch, rows: Int64s, there: Mask) -> Column:
+    """Return the samples of some rows, nothing where there is none."""
+    indices = pa.array(rows) if there.all() else pa.array(rows, mask=~there)
     values = {kind: samples.values(kind).take(indices) for kind in samples.kinds}
     return Column(values, samples.column("status").take(indices))
 
 
-def _line(
-    samples: SampleBatch, times: Int64s, before: Int64s, exact: Mask, has_before: Mask, has_after: Mask
-) -> Column:
+def _line(samples: SampleBatch, around: _Around) -> Column:
     """Return the points on the lines between samples; where there is no line, the status of both ends says why."""
-    last = samples.num_rows - 1
-    one, other = np.clip(before, 0, last), np.clip(before + 1, 0, last)
+    one, other = around.before, around.after
     is_float = samples.kind_codes == Kind.FLOAT
-    held = exact | (has_before & ~is_float[one])
-    between = has_before & has_after & ~held
-    is_end = good(samples) & is_float
+    is_end = is_float & good(samples)
+    begins_float, status = is_float[one], samples.status[one]
+    held = around.has_before & ((around.since == 0) | ~begins_float)
+    between = around.has_before & around.has_after & ~held
     drawn = between & is_end[one] & is_end[other]
-    kept = _taken(samples, np.where(held, before, -1))
-    if not between.any():
-        return kept
-    status = native(kept.status)
-    status = np.where(between, samples.status[one] | samples.status[other], status)
-    values = dict(kept.values)
-    if drawn.any():
-        known, number = samples.source_time, native(samples.values(Kind.FLOAT))
-        points = _points(known[one], number[one], known[other], number[other], times)
-        of_samples: Any = values[Kind.FLOAT]
-        points = np.where(drawn, points, native(of_samples))
-        values[Kind.FLOAT] = pa.array(points, mask=~drawn & ~of_samples.is_valid().to_numpy(zero_copy_only=False))
-    return Column(values, pa.array(status, mask=~between & ~held))
+    if samples.status.any():
+        status = np.where(between, status | samples.status[other], status)
+    values = {}
+    if is_float.any():
+        number = native(samples.values(Kind.FLOAT))
+        points = np.where(drawn, _points(number[one], number[other], around), number[one])
+        values[Kind.FLOAT] = pa.array(points, mask=~(drawn | (held & begins_float)))
+    if len(samples.kinds) > len(values):
+        steps = _taken(samples, one, held & ~begins_float)
+        values |= {kind: array for kind, array in steps.values.items() if kind is not Kind.FLOAT}
+    return Column(values, pa.array(status, mask=~(between | held)))
 
 
-def _points(
-    t0: Int64s, v0: NDArray[np.float64], t1: Int64s, v1: NDArray[np.float64], times: Int64s
-) -> NDArray[np.float64]:
+def _points(v0: NDArray[np.float64], v1: NDArray[np.float64], around: _Around) -> NDArray[np.float64]:
     """Return the values on lines; never outside of their ends."""
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        whole = _distance(t0, t1).astype(np.float64)
-        line = v0 * (_distance(times, t1) / whole) + v1 * (_distance(t0, times) / whole)
+        whole = around.since + around.until
+        line = v0 * (around.until / whole) + v1 * (around.since / whole)
         result: NDArray[np.float64] = np.clip(line, np.minimum(v0, v1), np.maximum(v0, v1))
     return result

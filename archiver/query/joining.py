@@ -25,7 +25,7 @@ from archiver.query.truth import Truth
 from archiver.query.wide import Wide, WideAnswer
 from archiver.query.windows import Ask, Windows, by_element
 
-PIECE_CELLS = 4_000_000
+PIECE_CELLS = 1_000_000
 """About how many values of a wide table are made at a time."""
 PIECE_ROWS = 1024
 """Rows that are made at a time, of however many elements."""
