@@ -36,6 +36,7 @@ class Server:
         self._options = options
         self._snapshot = snapshot
         self._subscribers: set[Subscriber] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._publisher: Any = None
         self._number = 0
@@ -90,20 +91,26 @@ class Server:
 
     async def _serve(self) -> None:
         async with AsyncExitStack() as stack:
-            if self._options.tcp is not None:
-                host, port = self._options.tcp.rsplit(":", 1)
-                listening = await asyncio.start_server(self._accept, host, int(port))
-                stack.callback(listening.close)
             if self._options.publish is not None:
                 self._open_zmq(stack)
+            listening = await self._listen() if self._options.tcp is not None else None
             self._ready.set_result(asyncio.get_running_loop())
             await self._ended.wait()
+            if listening is not None:
+                listening.close()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_WORDS_S):
                     await asyncio.gather(*(subscriber.idle.wait() for subscriber in self._subscribers))
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            for writer in self._writers:
+                writer.transport.abort()
+            await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
+
+    async def _listen(self) -> asyncio.Server:
+        host, port = str(self._options.tcp).rsplit(":", 1)
+        return await asyncio.start_server(self._accept, host, int(port))
 
     def _open_zmq(self, stack: AsyncExitStack) -> None:
         context = zmq.asyncio.Context()
@@ -129,6 +136,7 @@ class Server:
             self._broadcast(frames.heartbeat(self._number))
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
         self._keep(asyncio.create_task(self._serve_one(writer)))
 
     async def _serve_one(self, writer: asyncio.StreamWriter) -> None:
@@ -141,6 +149,9 @@ class Server:
         finally:
             self._subscribers.discard(subscriber)
             writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
+            self._writers.discard(writer)
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
