@@ -12,6 +12,7 @@ from typing import Any
 
 from archiver import registry
 from archiver.config import LAST_RUN_FILE, BackendSettings, Settings
+from archiver.filling import Filling
 from archiver.knowledge import PlanningKnowledge, limits_of
 from archiver.model import (
     ForebayError,
@@ -23,7 +24,7 @@ from archiver.model import (
     format_time,
 )
 from archiver.pipeline.catalog import Catalog
-from archiver.pipeline.copying import CopyReceipt, copy
+from archiver.pipeline.copying import CopyReceipt
 from archiver.pipeline.dead_letters import DeadLetters
 from archiver.pipeline.explain import Explanation, explain
 from archiver.pipeline.holdings import Holdings
@@ -38,6 +39,7 @@ from archiver.pipeline.renames import RenamedReader
 from archiver.pipeline.routing import Router
 from archiver.pipeline.store import Snapshots, Store
 from archiver.pipeline.tail import TailedBackend
+from archiver.pipeline.verification import Plan, Report
 from archiver.ports import Backend, BackendContext, Coverage, Journal
 from archiver.query import Answer, Query, execute, expand, plan, values_at
 from archiver.query.elements import is_glob
@@ -144,6 +146,7 @@ class Archive:
             self.journal, self.catalog, lambda: self._router, self._latest, self.settings.intake.future
         )
         self.intake.resume_after(self._keeper.recover())
+        self._filling = Filling(lambda: self.lanes, self._tools, self.intake)
         self.lanes = {backend.name: self._make_lane(backend, self._router) for backend in self.settings.backends}
         self.holdings.use(self.lanes, self.journal.state().newest + 1)
         self._note_settings()
@@ -408,19 +411,41 @@ class Archive:
         self._check_readable(source)
         if source == target:
             raise InvalidInputError(f"{source} cannot be filled from itself; name another backend")
-        self.flush()
-        giving, taking = self._lane(source), self._lane(target)
-        shared = {part.group for part in giving.backend.coverage()}
-        receipt = copy(giving.backend, taking.backend, taking.router, interval, elements, progress)
-        if taking.backend.limits.readable:
-            self.holdings.fill(source, target, taking.router.groups.values(), interval, elements, shared)
-        taking.recount()
-        return receipt
+        return self._filling.copy(source, target, interval, elements, progress)
 
-    def _lane(self, name: str) -> Lane:
-        if name not in self.lanes:
-            raise NotFoundError(f"there is no backend {name!r}; there are {', '.join(self.lanes)}")
-        return self.lanes[name]
+    def verify(
+        self,
+        backends: tuple[str, str],
+        what: Plan,
+        repair: str | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Report:
+        """Compare two backends, and fill the one named by `repair` from the other; harmless to repeat.
+
+        Both are flushed first. What is received meanwhile, or waits for one whose lane is behind, is not compared: the
+        report says up to which receive time everything was.
+
+        Parameters
+        ----------
+        what : Plan
+            Elements as in a query: names, aliases, globs; `received_until` is found here.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such backend, or a glob matches nothing.
+        InvalidInputError
+            Both are the same, or `repair` is neither.
+        UnsupportedError
+            One of them only passes samples on.
+        TransientError
+            One of them does not answer.
+        """
+        self._check_readable(*backends)
+        if what.elements is not None:
+            named = {old for name in self._chosen(what.elements) for old in self.catalog.names(name)}
+            what = replace(what, elements=sorted(named))
+        return self._filling.verify(backends, what, repair, progress)
 
     def _check_readable(self, *names: str | None) -> None:
         """Raise for backends that cannot be asked."""

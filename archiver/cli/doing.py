@@ -1,4 +1,4 @@
-"""Commands that change something: dead-letters, copy, smooth."""
+"""Commands that change something: dead-letters, copy, verify, smooth."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from archiver.cli.face import connect
 from archiver.cli.mending import read_mended
 from archiver.cli.options import Config, Data, From, To, table
 from archiver.cli.progress import counting
+from archiver.cli.verifying import verify
 from archiver.model import (
     ConfigurationError,
     InvalidInputError,
@@ -37,6 +38,7 @@ def register(app: typer.Typer) -> None:
     letters.command("replay")(replay_letter)
     app.add_typer(letters, name="dead-letters")
     app.command()(copy)
+    app.command()(verify)
     app.command()(smooth)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from archiver import config
 from archiver.model import ConfigurationError, Interval, NotFoundError, SampleBatch
+from archiver.pipeline.verification import Plan
 from archiver.query import Query
 
 
@@ -57,6 +58,11 @@ class Face(Protocol):
         progress: Callable[[int, int], None],
     ) -> dict[str, int]:
         """Fill one backend from another; return samples read, stored and found to be there."""
+
+    def verify(
+        self, backends: tuple[str, str], what: Plan, repair: str | None, progress: Callable[[int, int], None]
+    ) -> dict[str, Any]:
+        """Compare two backends, and repair one from the other; return the report as plain values."""
 
 
 @contextmanager

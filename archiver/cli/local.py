@@ -10,6 +10,7 @@ from typing import Any
 from archiver.bootstrap import Archive
 from archiver.config import Settings
 from archiver.model import Interval, SampleBatch
+from archiver.pipeline.verification import Plan
 from archiver.query import Answer, Query
 from archiver.query.formats import write
 
@@ -94,3 +95,10 @@ class LocalFace:
         """Fill one backend from another."""
         self._archive.wait_ready()
         return asdict(self._archive.copy(source, target, interval, elements, progress))
+
+    def verify(
+        self, backends: tuple[str, str], what: Plan, repair: str | None, progress: Callable[[int, int], None]
+    ) -> dict[str, Any]:
+        """Compare two backends, and repair one from the other."""
+        self._archive.wait_ready()
+        return self._archive.verify(backends, what, repair, progress).to_dict()

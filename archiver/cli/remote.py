@@ -25,6 +25,7 @@ from archiver.model import (
     format_time,
 )
 from archiver.model.ipc import from_ipc, to_ipc
+from archiver.pipeline.verification import Plan
 from archiver.query import Join, Query
 from archiver.query.formats import MEDIA_TYPES
 
@@ -138,9 +139,28 @@ class RemoteFace:
             "end": format_time(interval.end),
             "elements": None if elements is None else list(elements),
         }
+        return self._long("/v1/copy", what, progress)
+
+    def verify(
+        self, backends: tuple[str, str], what: Plan, repair: str | None, progress: Callable[[int, int], None]
+    ) -> dict[str, Any]:
+        """Compare two backends, and repair one from the other."""
+        body = {
+            "backends": list(backends),
+            "start": format_time(what.interval.start),
+            "end": format_time(what.interval.end),
+            "elements": None if what.elements is None else list(what.elements),
+            "versions": what.versions,
+            "repair": repair,
+            "shown": what.shown,
+        }
+        return self._long("/v1/verify", body, progress)
+
+    def _long(self, path: str, what: dict[str, Any], progress: Callable[[int, int], None]) -> dict[str, Any]:
+        """Ask for long work, telling how far it is; return what came of it."""
         headers = {"Accept": MEDIA_TYPES["ndjson"]}
         last: dict[str, Any] = {}
-        with self._translated(), self._client.stream("POST", "/v1/copy", json=what, headers=headers) as answer:
+        with self._translated(), self._client.stream("POST", path, json=what, headers=headers) as answer:
             _check(answer)
             for line in answer.iter_lines():
                 last = json.loads(line)

@@ -111,8 +111,10 @@ class Scoping:
         names = sorted(self._present[0] | self._present[1] if elements is None else set(elements))
         found: dict[tuple[tuple[Groups, Groups], tuple[bool, bool]], list[str]] = {}
         for name in names:
-            for pair in self._pairs(name):
-                found.setdefault((pair, (self._elsewhere(0, name), self._elsewhere(1, name))), []).append(name)
+            pairs = self._pairs(name)
+            for pair in pairs:
+                one, other = (len(pairs) == 1 and self._elsewhere(index, name) for index in (0, 1))
+                found.setdefault((pair, (one, other)), []).append(name)
         self._explain()
         scopes = [self._bounded(Scope(*key, tuple(members), self._interval)) for key, members in found.items()]
         return [scope for scope in scopes if scope.interval.start < scope.interval.end]
@@ -135,8 +137,10 @@ class Scoping:
         return [((group,), (group,)) for group in shared]
 
     def _elsewhere(self, index: int, name: str) -> bool:
-        """Whether a side has nothing in any group that is configured for an element."""
-        return not any(group in self._coverage[index] for group in self._sides[index].router.groups_of(name))
+        """Whether a side has an element, and nothing in any group that is configured for it."""
+        return name in self._present[index] and not any(
+            group in self._coverage[index] for group in self._sides[index].router.groups_of(name)
+        )
 
     def _group(self, index: int, name: str) -> ArchiveGroup:
         return self._sides[index].router.groups[name]

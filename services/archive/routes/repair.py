@@ -12,14 +12,18 @@ from fastapi import Query as Parameter
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from archiver.model import InvalidInputError
+from archiver.model import InvalidInputError, format_time
 from archiver.model.ipc import to_ipc
+from archiver.model.time import ALWAYS
+from archiver.pipeline.verification import Plan
 from services.archive.answers import FORMATS_DOCS, respond_with
 from services.archive.decoding.body import ARROW, JSON, NDJSON
 from services.archive.dependencies import TheArchive, ingest_of
 from services.archive.parameters import interval_of
 from services.archive.progress import lines_of
 from services.common.negotiation import choose, media_type_of
+
+Progress = Callable[[int, int], None]
 
 router = APIRouter(prefix="/v1", tags=["repair"])
 
@@ -39,6 +43,25 @@ class CopyRequest(BaseModel):
     start: str = Field(description="ISO-8601 with a zone, or now-1h")
     end: str = "now"
     elements: list[str] | None = Field(None, description="only these; all that the source has when left out")
+
+
+class VerifyRequest(BaseModel):
+    """Which two backends to compare, of what time, and which of them to repair."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"backends": ["lake", "warm"], "start": "2026-01-01T00:00:00Z", "end": "now"}},
+    )
+
+    backends: tuple[str, str]
+    start: str = Field(
+        format_time(ALWAYS.start), description="ISO-8601 with a zone, or now-1h; all of time if left out"
+    )
+    end: str = Field(format_time(ALWAYS.end), description="not included; as start")
+    elements: list[str] | None = Field(None, description="names, aliases or globs; all when left out")
+    versions: bool = Field(False, description="compare all versions of corrected samples")
+    repair: str | None = Field(None, description="the one of the two that is filled from the other")
+    shown: int = Field(100, ge=0, le=10_000, description="most differing samples that are named")
 
 
 @router.get("/dead-letters")
@@ -93,11 +116,31 @@ def copy(request: Request, archive: TheArchive, what: CopyRequest) -> Response:
     """
     interval = interval_of(what.start, what.end)
 
-    def work(progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+    def work(progress: Progress | None = None) -> dict[str, Any]:
         receipt = archive.copy(what.source, what.target, interval, what.elements, progress)
         return dataclasses.asdict(receipt)
 
+    return _long(request, work)
+
+
+@router.post("/verify", response_class=Response)
+def verify(request: Request, archive: TheArchive, what: VerifyRequest) -> Response:
+    """Compare two backends: counts and hashes by segment, then the samples that differ; fill one from the other.
+
+    ``same`` in the answer says whether they hold the same now, ``exempt`` what need not be the same, and why. With
+    ``Accept: application/x-ndjson`` it is the last line of a stream that says how far it is.
+    """
+    plan = Plan(interval_of(what.start, what.end), what.elements, what.versions, shown=what.shown)
+
+    def work(progress: Progress | None = None) -> dict[str, Any]:
+        return archive.verify(what.backends, plan, what.repair, progress).to_dict()
+
+    return _long(request, work)
+
+
+def _long(request: Request, work: Callable[[Progress | None], dict[str, Any]]) -> Response:
+    """Answer with what long work comes to, or with a stream of how far it is."""
     media_type = choose(request.headers.get("accept"), [JSON, NDJSON])
     if media_type == NDJSON:
         return StreamingResponse(lines_of(work), media_type=NDJSON)
-    return JSONResponse(work())
+    return JSONResponse(work(None))
