@@ -15,6 +15,7 @@ from archiver.query.comparison import good
 from archiver.query.partials import native
 
 ByKind = dict[Kind, pa.Array]
+_FLAT = (Kind.FLOAT, Kind.INT, Kind.UINT, Kind.ENUM)
 
 
 class Match(StrEnum):
@@ -193,9 +194,16 @@ def _last(known: Int64s, times: Int64s) -> Int64s:
 
 def _taken(samples: SampleBatch, rows: Int64s, there: Mask) -> Column:
     """Return the samples of some rows, nothing where there is none."""
-    indices = pa.array(rows) if there.all() else pa.array(rows, mask=~there)
-    values = {kind: samples.values(kind).take(indices) for kind in samples.kinds}
-    return Column(values, samples.column("status").take(indices))
+    nothing = None if there.all() else ~there
+    indices = pa.array(rows, mask=nothing)
+    values: ByKind = {}
+    for kind in samples.kinds:
+        array = samples.values(kind)
+        if kind in _FLAT and not array.null_count:
+            values[kind] = pa.array(array.to_numpy()[rows], mask=nothing)  # numpy takes by row much faster than Arrow
+        else:
+            values[kind] = array.take(indices)
+    return Column(values, pa.array(samples.status[rows], mask=nothing))
 
 
 def _line(samples: SampleBatch, around: _Around) -> Column:

@@ -143,15 +143,22 @@ class Truth:
 
     def _edges_of(self, window: Interval, samples: SampleBatch, last: dict[Test, Truths]) -> Int64s:
         """Return the edges in a window; `last` is what each test was before it, and afterwards at its end."""
-        times = np.unique(np.append(window.start, np.maximum(samples.source_time, window.start)))
         found = by_element(samples)
-        changing: dict[Test, Truths] = {}
+        steps: dict[Test, tuple[Int64s, Truths]] = {}
         for test in last:
             mine = found.get(test.element, SampleBatch.empty())
             truths = np.append(last[test], judged(test, mine, self._states))
-            changing[test] = truths[np.searchsorted(mine.source_time, times, "right")]
+            changes = np.flatnonzero(truths[1:] != truths[:-1])
+            steps[test] = mine.source_time[changes], truths[np.append(0, changes + 1)]
             last[test] = truths[-1:]
-        holds = self._condition.evaluate(changing.__getitem__) > 0
+        times = np.concatenate([np.array([window.start]), *(times for times, _ in steps.values())])
+        times = np.sort(np.maximum(times, window.start), kind="stable")
+
+        def known(test: Test) -> Truths:
+            own, truths = steps[test]
+            return truths[np.searchsorted(own, times, "right")]
+
+        holds = self._condition.evaluate(known) > 0
         changes = np.flatnonzero(np.append(holds[0], holds[1:] != holds[:-1]))
         edges: Int64s = times[changes]
         return np.append(edges, window.end) if len(edges) % 2 else edges
