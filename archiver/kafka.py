@@ -61,6 +61,7 @@ class Cluster:
         self.servers = options.servers
         self._client = dict(options.client)
         self._met = ""
+        self._administrator: Any = None
 
     def producer(self, **settings: Any) -> Producer:
         """Return an idempotent producer; keyword arguments are settings with ``_`` in place of dots."""
@@ -81,6 +82,8 @@ class Cluster:
 
     def error(self, doing: str, error: Any) -> ForebayError:
         """Return an error of the client (a ``KafkaError``) as ours: permanent when the data is its cause."""
+        if self._administrator is not None:
+            self._administrator.poll(0)  # it says only then what it has met
         met = f" ({self._met})" if self._met and self._met not in error.str() else ""
         text = f"{doing} at Kafka {self.servers}: {error.str()}{met}"
         return PermanentError(text) if error.code() in _REFUSED else TransientError(text)
@@ -96,11 +99,18 @@ class Cluster:
         end = time.monotonic() + ANSWER_S
         while True:
             try:
-                return work()
+                result = work()
             except KafkaException as exc:
                 if exc.args[0].code() not in _SETTLING or time.monotonic() > end:
                     raise self.error(doing, exc.args[0]) from exc
+            else:
+                self._met = ""  # it is over
+                return result
             time.sleep(_PAUSE_S)
+
+    def close(self) -> None:
+        """Let go of what was needed to ask for topics; it is made again when it is needed again."""
+        self._administrator = None
 
     # -- topics ---------------------------------------------------------------------------------------
 
@@ -147,8 +157,10 @@ class Cluster:
 
         self.call(f"records of {place.topic} cannot be deleted", delete)
 
-    def _admin(self) -> AdminClient:
-        return AdminClient(self._settings({}, {}))
+    def _admin(self) -> Any:
+        if self._administrator is None:
+            self._administrator = AdminClient(self._settings({}, {}))
+        return self._administrator
 
     def _settings(self, fixed: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return settings of a client; it logs nothing by itself, what it meets is part of our errors."""
@@ -158,7 +170,8 @@ class Cluster:
         return ours | dict(fixed) | self._client | more
 
     def _meet(self, error: KafkaError) -> None:
-        self._met = error.str()
+        if error.code() != KafkaError._ALL_BROKERS_DOWN or not self._met:  # it follows what says why
+            self._met = error.str()
 
 
 def new_topic(name: str, partitions: int, replication: int, settings: Mapping[str, str]) -> NewTopic:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -22,12 +23,17 @@ from archiver.testing.rows import Row, rows_of
 
 JARS = Path(__file__).parents[2] / ".cache" / "kafka"
 START_TIMEOUT_S = 60
+USER, PASSWORD = "archive", "secret"
 _CLUSTER = "Zm9yZWJheS1jbHVzdGVyMQ"
 _SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT",
+    "sasl.enabled.mechanisms": "PLAIN",
+    "listener.name.sasl_plaintext.plain.sasl.jaas.config": (
+        f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
+    ),
     "inter.broker.listener.name": "PLAINTEXT",
     "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "1",
@@ -59,11 +65,12 @@ class KafkaServer:
         self._jars = jars
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
-        self.port, controller = free_ports(2)
+        self.port, self.port_with_password, controller = free_ports(3)
+        addresses = f"PLAINTEXT://127.0.0.1:{self.port},SASL_PLAINTEXT://127.0.0.1:{self.port_with_password}"
         settings = _SETTINGS | {
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "listeners": f"{addresses},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": addresses,
             "log.dirs": str(directory / "data"),
         }
         self._properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
@@ -98,6 +105,16 @@ class KafkaServer:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Keep it from doing anything until the end of the block (SIGSTOP); connections stay."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """End it at once; harmless when it does not run."""

@@ -115,6 +115,36 @@ def test_a_broker_that_is_away_refuses_at_once(kafka: Any, open_journal: Open) -
     assert sorted(set(held(journal)))[:200] == list(range(200))
 
 
+def test_a_broker_that_hangs(kafka: Any, open_journal: Open) -> None:
+    """What waits is taken when it goes on, once; meanwhile others are refused."""
+    journal = open_journal(timeout_s=1)
+    journal.append(numbered(0)).result(SOON_S)
+    with kafka.paused():
+        waiting = [journal.append(numbered(number)) for number in (100, 200)]
+        while not (refused := journal.append(numbered(300))).done():
+            waiting.append(refused)
+            time.sleep(0.05)
+        with pytest.raises(BackpressureError, match="has not answered"):
+            refused.result()
+    offsets = [future.result(SOON_S) for future in waiting]
+    assert offsets == list(range(2, len(waiting) + 2))
+    assert held(journal) == [*range(300), *list(range(300, 400)) * (len(waiting) - 2)]
+
+
+def test_passwords(kafka: Any, open_journal: Open) -> None:
+    """The right one opens; a wrong one is said to be wrong."""
+    servers = f"127.0.0.1:{kafka.port_with_password}"
+
+    def client(password: str) -> dict[str, str]:
+        mechanism = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN"}
+        return {**mechanism, "sasl.username": "archive", "sasl.password": password}
+
+    journal = open_journal(servers=servers, client=client("secret"))
+    assert journal.append(numbered(0)).result(SOON_S) == 1
+    with pytest.raises(TransientError, match=r"Authentication failed"):
+        open_journal(servers=servers, client=client("wrong"))
+
+
 def test_closing_while_the_broker_is_away(kafka: Any, open_journal: Open) -> None:
     """Who waits hears that it was not taken."""
     journal = open_journal(timeout_s=1)

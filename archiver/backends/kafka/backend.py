@@ -82,6 +82,7 @@ class KafkaBackend(PassingOn):
         """Let go of the brokers."""
         with self._writing:
             self._producer = None
+            self._cluster.close()
 
     def position(self, stream: str) -> Position | None:
         """Return the position that was committed for this stream."""

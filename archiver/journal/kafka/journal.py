@@ -59,6 +59,7 @@ class KafkaJournal:
         self.options = options
         self._cluster = Cluster(options)
         self._partition = Partition(self._cluster, options)
+        self._producer: Any = None
         self._condition = threading.Condition()
         self._settling = threading.RLock()
         self._stopped = threading.Event()
@@ -127,14 +128,18 @@ class KafkaJournal:
             thread.join()
         self._threads.clear()
         self._settle(list(self._unsettled))  # the brokers have them, and the consumer was cut off from those
-        self._partition.close()
         self._recent.clear()
+        self._partition.close()
+        self._cluster.close()
+        if self._producer is not None:
+            self._producer.close()
+            self._producer = None
 
     def _found(self, offset: int) -> None:
         """Write the record that is no entry: a partition begins with one."""
         mark = Mark(0, 0, now(), now() if offset else 0, 0, 0)  # what was forgotten was received before
         errors: list[Any] = []
-        self._send(self._producer, b"", headers_of(mark, b""), lambda error, _: errors.append(error))
+        self._send(b"", headers_of(mark, b""), lambda error, _: errors.append(error))
         self._producer.flush(ANSWER_S)
         if errors != [None]:
             self._producer.purge()
@@ -186,7 +191,7 @@ class KafkaJournal:
                 return future
             mark = self._sent.then(batch.num_rows, size, received, received if batch.num_rows else 0)
             try:
-                self._send(self._producer, payload, headers_of(mark, account), partial(self._delivered, future, size))
+                self._send(payload, headers_of(mark, account), partial(self._delivered, future, size))
             except (BufferError, KafkaException) as exc:
                 future.set_exception(self._refusal(exc))
                 return future
@@ -196,9 +201,9 @@ class KafkaJournal:
             self._queued_bytes += size
         return future
 
-    def _send(self, producer: Producer, payload: bytes, headers: Any, delivered: Any) -> None:
+    def _send(self, payload: bytes, headers: Any, delivered: Any) -> None:
         topic, partition = self.options.topic, self.options.partition
-        producer.produce(topic, payload, partition=partition, headers=headers, on_delivery=delivered)
+        self._producer.produce(topic, payload, partition=partition, headers=headers, on_delivery=delivered)
 
     def _delivered(self, future: Future[int], size: int, error: Any, message: Any) -> None:
         """Take what the brokers said of a batch."""
