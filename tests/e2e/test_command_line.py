@@ -115,6 +115,10 @@ QUERIES = {
     "at of a backend": ["P:ramp", "--at", "2026-01-01T00:00:10.5Z", "--backend", "warm"],
     "as of": ["P:ramp", *DAY, "--as-of", "2025-01-01T00:00:00Z"],
     "versions": ["P:ramp", *DAY, "--versions"],
+    "where": ["P:ramp", *DAY, "--where", "P:ramp > 12 and P:bool and not P:ramp >= 15.5"],
+    "side by side": ["P:ramp", "P:int", *DAY, "--wide", "last", "--step", "30s", "--tolerance", "1m"],
+    "on a line": ["P:ramp", "P:text", *DAY, "--wide", "linear", "--tolerance", "9s", "--times-of", "P:int"],
+    "side by side where": ["P:ramp", *DAY, "--wide", "nearest", "--tolerance", "0s", "--where", "P:ramp in (3, 5)"],
     "nothing": ["P:never", *DAY],
 }
 
@@ -139,7 +143,7 @@ ANSWERS: dict[tuple[str, str], Any] = {}
 @pytest.mark.parametrize(
     ("name", "format_name"),
     [(name, "json") for name in QUERIES]
-    + [(name, f) for name in ("every kind", "aggregates", "at") for f in ("csv", "ndjson", "arrow", "parquet")],
+    + [(name, f) for name in ("every kind", "aggregates", "at", "on a line") for f in ("csv", "ndjson", "arrow", "parquet")],
 )
 def test_a_query_answers_the_same_with_and_without_a_running_archive(data: Path, forebay, name: str, format_name: str):
     done = forebay("query", *QUERIES[name], "--format", format_name, "--data", data)
@@ -317,6 +321,10 @@ MISTAKES = {
     "bucket alone": (["query", "P:ramp", *DAY, "--bucket", "1h"], "a bucket without an aggregate"),
     "no limit": (["query", "P:ramp", *DAY, "--limit", "0"], "it is 1 or more"),
     "bad cursor": (["query", "P:ramp", *DAY, "--cursor", "nonsense"], "cursor"),
+    "bad condition": (["query", "P:ramp", *DAY, "--where", "P:int ="], "character 8: expected a number"),
+    "bad comparison": (["query", "P:ramp", *DAY, "--where", "P:int = 'x'"], "P:int holds int values"),
+    "no tolerance": (["query", "P:ramp", *DAY, "--wide", "nearest"], "nearest needs a tolerance"),
+    "step alone": (["query", "P:ramp", *DAY, "--step", "1s"], "a step is of a wide table"),
     "unknown format": (["query", "P:ramp", *DAY, "--format", "xml"], "'xml' is not one of"),
     "unknown group": (["query", "P:ramp", *DAY, "--group", "thick"], "there are all, thin"),
     "explain no start": (["explain", "P:ramp"], "Missing option '--from'"),
