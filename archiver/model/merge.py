@@ -7,10 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from archiver.model.batch import SampleBatch
+from archiver.model.batch import SampleBatch, schema_of
 from archiver.model.identity import distinct, newest_versions
+
+_LONG_RUN = 32
+"""From so many rows a run on, copying runs is quicker than sorting rows."""
 
 Key = tuple[str, int, int] | tuple[str, int, int, int]
 """Place of a sample in an answer: element, source time, sequence, and of a version its receive time."""
@@ -97,6 +101,9 @@ def _joined(pieces: list[SampleBatch], versions: bool) -> SampleBatch:
     """Return sorted pieces as one sorted batch, repeated samples dropped."""
     if len(pieces) == 1:
         return pieces[0]
+    in_runs = _joined_by_runs(pieces)
+    if in_runs is not None:
+        return in_runs
     batch = with_sorted_names(SampleBatch.concat(pieces))
     few = len(batch.elements) < 2**15
     order = np.argsort(batch.codes.astype(np.int16) if few else batch.codes, kind="stable")  # int16: by radix
@@ -104,3 +111,38 @@ def _joined(pieces: list[SampleBatch], versions: bool) -> SampleBatch:
     if ((codes[1:] > codes[:-1]) | (time[1:] > time[:-1])).all():
         return batch.take(order)
     return distinct(batch) if versions else newest_versions(batch)
+
+
+def _joined_by_runs(pieces: list[SampleBatch]) -> SampleBatch | None:
+    """Return sorted pieces as one sorted batch, copied run by run: a run is what a piece has of an element.
+
+    None where runs are short, or overlap in time: then rows are sorted.
+    """
+    names = sorted({name for piece in pieces for name in piece.elements})
+    number = {name: code for code, name in enumerate(names)}
+    runs = [_runs(piece, number, place) for place, piece in enumerate(pieces)]
+    code, first, last, place, start, count = (np.concatenate(column) for column in zip(*runs, strict=True))
+    if count.sum() < _LONG_RUN * len(count):
+        return None
+    order = np.lexsort((first, code))
+    code, count = code[order], count[order]
+    if ((code[1:] == code[:-1]) & (last[order[:-1]] >= first[order[1:]])).any():
+        return None
+    spans = list(zip(place[order].tolist(), start[order].tolist(), count.tolist(), strict=True))
+    kinds = sorted({kind for piece in pieces for kind in piece.kinds})
+    columns = [
+        [piece.column(name) for piece in pieces] for name in ("source_time", "sequence", "receive_time", "status")
+    ]
+    columns += [[piece.values(kind) for piece in pieces] for kind in kinds]
+    arrays = [pa.concat_arrays([column[at].slice(begin, rows) for at, begin, rows in spans]) for column in columns]
+    element = pa.DictionaryArray.from_arrays(np.repeat(code, count), pa.array(names, pa.utf8()))
+    return SampleBatch(pa.RecordBatch.from_arrays([element, *arrays], schema=schema_of(kinds)))
+
+
+def _runs(piece: SampleBatch, number: dict[str, int], place: int) -> tuple[NDArray[Any], ...]:
+    """Return of each run of a piece: the element's number, first and last time, the piece's place, start and length."""
+    codes, time = piece.codes, piece.source_time
+    starts = np.append(0, np.flatnonzero(codes[1:] != codes[:-1]) + 1)
+    ends = np.append(starts[1:], piece.num_rows)
+    table = np.array([number[name] for name in piece.elements], np.int32)
+    return table[codes[starts]], time[starts], time[ends - 1], np.full(len(starts), place), starts, ends - starts

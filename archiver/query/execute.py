@@ -35,6 +35,8 @@ from archiver.query.truth import Truth
 from archiver.query.windows import Ask, Windows
 
 _HINTED = 3
+_TURN_S = 0.005
+"""For how long a thread of Python keeps the others waiting (`sys.getswitchinterval`)."""
 
 
 @dataclass(frozen=True)
@@ -248,19 +250,25 @@ class _Execution:
 
     def _read(self, scope: _Scope, before: list[Iterator[SampleBatch]]) -> Iterator[SampleBatch]:
         steps = _cut(self._plan.steps, scope.elements, scope.interval)
+        ahead = self._budget.limits.seconds or (len(steps) > 1 and not all(self._is_quick(step) for step in steps))
         with ExitStack() as stack:
             streams: list[Iterator[SampleBatch]] = []
             for step in steps:
                 stop = Interruption()
                 stack.enter_context(self._reading.stop.stopping(stop.set))
                 part: Any = read_step(step, replace(self._reading, stop=stop))
-                if len(steps) > 1 or self._budget.limits.seconds:
+                if ahead:
                     part = Prefetched(part, step.backends[0], stop, left_s=self._budget.left_s)
                 stack.callback(part.close)
                 streams.append(part)
             samples = merged([*before, *streams], versions=self._query.versions)
             watched = samples if self._query.versions else self._silence.watch(samples)
             yield from watched if self._truth is None else self._truth.filter(watched)
+
+    def _is_quick(self, step: Step) -> bool:
+        """Return whether a step is expected to be read sooner than a thread takes its turn."""
+        rows, seconds = self._reading.known.expected(step.backends[0], step.interval, len(step.elements))
+        return rows is not None and seconds is not None and seconds < _TURN_S
 
     # -- afterwards -----------------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ class Silence:
     def watch(self, batches: Iterator[SampleBatch]) -> Iterator[SampleBatch]:
         """Yield the samples, in order of element and time, and note the silence between them."""
         for batch in batches:
-            if batch.num_rows and (self._open is not None or (batch.status & _BIT).any()):
+            if batch.num_rows and (self._open is not None or batch.status.max() >= _BIT):
                 self._look(batch)
             yield batch
 
