@@ -17,7 +17,9 @@ class InfluxOptions(Options):
     database: str = Field(min_length=1, description="database of 1.x and 3.x, bucket of 2.x; made when it is missing")
     organization: str = Field("", description="organization of the bucket; 2.x only")
     user: str = Field("", description="1.x only; its password is in the environment variable INFLUX_PASSWORD")
-    ca_file: str | None = Field(None, description="certificates to trust besides the system's, for https")
+    ca_file: str | None = Field(
+        None, description="file of certificates to trust instead of the system's, for https; an absolute path"
+    )
     timeout: Duration = Field("30s", validate_default=True, description="longest wait for an answer of the server")
     layout: Literal["forebay", "wincc-oa"] = Field(
         "forebay", description="wincc-oa reads the database of a WinCC OA NextGen Archiver in place, and never writes"

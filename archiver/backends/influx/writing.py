@@ -53,11 +53,13 @@ class Writer:
         """Give back the numbers that were not used, where the server takes that, and end the threads."""
         self._posting.shutdown()
         state = self._known
-        if state is not None and self._limit and self._used <= state.committed:
-            try:
+        if state is None or self._used > state.committed or self._limit != state.reserved:
+            return
+        try:
+            if self._reader.state() == state:
                 self._put_state(replace(state, reserved=state.committed))
-            except (TransientError, PermanentError):  # then they are passed over, which costs nothing
-                return
+        except (TransientError, PermanentError):  # then they are passed over, which costs nothing
+            return
 
     def write(
         self, parts: Mapping[str, SampleBatch], position: Position | None, before_commit: BeforeCommit | None
@@ -204,6 +206,8 @@ class Writer:
         position: Position | None,
     ) -> None:
         """Let the points count, and take them as known."""
+        if self._reader.state() != self._known:
+            raise TransientError("another process has just written to this database: only one may, at a time")
         groups = dict(state.groups)
         for group, (rows, _) in fresh.items():
             extent = Extent(rows.num_rows, int(rows.source_time.min()), int(rows.source_time.max()))

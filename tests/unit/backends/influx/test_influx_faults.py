@@ -3,14 +3,16 @@
 import socket
 import threading
 
+import numpy as np
 import pytest
 from urllib3 import exceptions
 
 from archiver.backends.influx import errors
 from archiver.model import ConfigurationError, NotFoundError, PermanentError, TransientError
 from archiver.ports import Position
-from archiver.testing.backend_suite.base import batch, exact, read, sample
+from archiver.testing.backend_suite.base import batch, exact, model, read, sample
 from archiver.testing.influxdb import running_server
+from archiver.testing.rows import unambiguous
 
 ROWS = [sample(i, float(i), element=name) for name in "ab" for i in range(50)]
 
@@ -194,3 +196,33 @@ def test_every_error_of_urllib3_has_a_verdict():
     assert others == {exceptions.ProxySchemeUnsupported}  # there is no proxy
     with pytest.raises(TransientError, match="there: ProtocolError: cut off"), errors.translated("there"):
         raise exceptions.ProtocolError("cut off")
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_any_faults_in_any_order(opening, double, seed: int):
+    """New, late, known and corrected samples, each write spoilt in some way and repeated: as if nothing had been."""
+    random = np.random.default_rng(seed)
+    expected, backend = model(), opening(double.url, timeout="1s")
+    kinds = [{"code": 503}, {"code": 500}, {"drop": True}, {"after_write": True}]
+    for offset in range(30):
+        rows = [
+            sample(int(time), float(value), element="ab"[time % 2], received=offset, sequence=int(value % 2))
+            for time, value in zip(random.integers(0, 40, 12), random.integers(0, 3, 12), strict=True)
+        ]
+        parts = {"g1": unambiguous(batch(*rows)), "g2": unambiguous(batch(*rows[:4]))}
+        double.spoil(n=int(random.integers(0, 4)), **random.choice(kinds))
+        receipt = None
+        while receipt is None:
+            try:
+                receipt = backend.write(parts, Position("journal", offset))
+            except TransientError:
+                if random.random() < 0.3:
+                    double.spoil()
+                    backend = opening(double.url, timeout="1s")
+        double.spoil()
+        told = expected.write(parts, Position("journal", offset))
+        assert receipt.repeated or receipt.duplicates == told.duplicates
+    assert read(backend, versions=True) == read(expected, versions=True)
+    assert read(backend, as_of=15) == read(expected, as_of=15)
+    assert backend.coverage() == expected.coverage()
+    assert backend.elements() == expected.elements()

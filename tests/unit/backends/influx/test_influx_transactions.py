@@ -128,6 +128,25 @@ def test_what_another_process_wrote_is_known(opening):
     assert read(two) == exact([sample(1), sample(2), sample(3)])
 
 
+def test_two_that_write_at_once(opening):
+    """The later one finds out before it commits, and does it again; an end takes nothing from another."""
+    one, two = opening(), opening()
+    one.write({"g1": batch(sample(0))}, Position("journal", 0))
+
+    def meanwhile(_: WriteReceipt) -> None:
+        two.write({"g1": batch(sample(1))}, Position("journal", 1))
+
+    with pytest.raises(TransientError, match="another process has just written"):
+        one.write({"g1": batch(sample(1), sample(2))}, Position("journal", 2), meanwhile)
+    assert read(one) == exact([sample(0), sample(1)])
+    assert one.write({"g1": batch(sample(1), sample(2))}, Position("journal", 2)).duplicates == 1
+    two.close()
+    one.close()
+    three = opening()
+    assert read(three) == exact([sample(0), sample(1), sample(2)])
+    assert three.position("journal") == Position("journal", 2)
+
+
 def test_read_only_beside_a_writer(opening):
     backend = opening()
     beside = opening(read_only=True)
