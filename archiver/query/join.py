@@ -88,10 +88,10 @@ class Join:
         5000000000
         """
         if not match:
-            given = {"tolerance": tolerance, "step": step, "times of an element": times_of}
+            given = {"a tolerance": tolerance, "a step": step, "an element for the times": times_of}
             idle = next((name for name, text in given.items() if text), None)
             if idle is not None:
-                raise InvalidInputError(f"a {idle} is of a wide table: say which (wide = {', '.join(Match)})")
+                raise InvalidInputError(f"{idle} is of a wide table: say which (wide = {', '.join(Match)})")
             return None
         if match not in list(Match):
             raise InvalidInputError(f"wide = {match!r}; it is one of {', '.join(Match)}")

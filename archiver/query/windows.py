@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from archiver.model import Interval, SampleBatch, Status
+from archiver.model import time as clock
 from archiver.model.holding import Cause
 from archiver.model.interruption import Interruption
 from archiver.query.answer import Answer
@@ -97,7 +98,8 @@ class Windows:
         if self._silence or (samples.status & _DISCONNECTED).any():
             for element, mine_only in by_element(samples).items():
                 if element in self._silence or (mine_only.status & _DISCONNECTED).any():
-                    silence = self._silence.setdefault(element, Silence(interval.end))
+                    until = max(interval.start, min(interval.end, clock.now()))
+                    silence = self._silence.setdefault(element, Silence(until))
                     deque(silence.watch(iter([mine_only])), maxlen=0)
 
     def _lack(self, missing: Missing) -> None:
