@@ -46,6 +46,7 @@ class Cursor:
     sizes: list[int] = field(default_factory=list)
     columns: list[tuple[str, int, int, int, int]] = field(default_factory=list)
     rows: Iterator[Row] = iter(())
+    prepared: tuple[object, Any] = (None, None)
 
 
 class Session:
@@ -308,7 +309,7 @@ class Session:
         if canned := self._canned(cursor, row):
             cursor.columns, cursor.rows = [("X", v.VARCHAR, 0, 0, 100)], iter(canned)
             return
-        prepared = self._database.prepare(cursor.statement, cursor.types)
+        prepared = self._prepared(cursor)
         for index, value in enumerate(row):
             bind(prepared, index + 1, cursor.types[index], value)
         try:
@@ -326,7 +327,7 @@ class Session:
         return [[answer.encode()] for pattern, answer in _CANNED if re.search(pattern, cursor.statement, re.IGNORECASE)]
 
     def _change(self, cursor: Cursor, rows: Sequence[Row], options: int) -> None:
-        prepared = self._database.prepare(cursor.statement, cursor.types)
+        prepared = self._prepared(cursor)
         total, errors = 0, []
         for number, row in enumerate(rows):
             for index, value in enumerate(row):
@@ -345,6 +346,13 @@ class Session:
             return
         number, message = (24381, "ORA-24381: error(s) in array DML") if errors else (0, None)
         self._wire.reply(self._status(number, message, cursor=cursor.number, rows=total, errors=errors))
+
+    def _prepared(self, cursor: Cursor) -> Any:
+        """Return the statement of a cursor in H2, which takes longer to plan a large one than to run it."""
+        what = cursor.statement, tuple(cursor.types)
+        if cursor.prepared[0] != what:
+            cursor.prepared = what, self._database.prepare(cursor.statement, cursor.types)
+        return cursor.prepared[1]
 
     def _fetch_more(self) -> None:
         cursor = self._cursors[self._wire.ub()]
