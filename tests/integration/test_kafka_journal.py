@@ -131,6 +131,43 @@ def test_a_broker_that_hangs(kafka: Any, open_journal: Open) -> None:
     assert held(journal) == [*range(300), *list(range(300, 400)) * (len(waiting) - 2)]
 
 
+def test_records_that_are_gone_are_said(kafka: Any, topic: str, open_journal: Open) -> None:
+    """Somebody deletes the topic and makes it anew while it is followed: nothing is taken in as if all were well."""
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    journal = open_journal()
+    for number in range(5):
+        journal.append(numbered(number * 100)).result(SOON_S)
+    admin = AdminClient({"bootstrap.servers": kafka.servers})
+    admin.delete_topics([topic])[topic].result()
+    time.sleep(0.5)  # Kafka takes a name again only a moment after it was free
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result()
+    end = time.monotonic() + SOON_S
+    while time.monotonic() < end:
+        taken = journal.append(numbered(0))
+        if taken.done() and taken.exception() and "lost records" in str(taken.exception()):
+            break
+        time.sleep(0.1)
+    with pytest.raises(PermanentError, match="lost records after offset 5"):
+        journal.read(0, 1)
+
+
+def test_a_producer_that_lost_track_is_replaced(open_journal: Open) -> None:
+    from confluent_kafka import KafkaError
+
+    journal = open_journal()
+    journal.append(numbered(0)).result(SOON_S)
+    first, refused = journal._producer, Future()
+    journal._queued += 1
+    journal._delivered(refused, 0, KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "as asked for", True), None)
+    assert isinstance(refused.exception(SOON_S), BackpressureError)
+    end = time.monotonic() + SOON_S
+    while journal._producer is first and time.monotonic() < end:
+        time.sleep(0.01)
+    assert journal.append(numbered(100)).result(SOON_S) == 2
+    assert journal._producer is not first
+
+
 def test_passwords(kafka: Any, open_journal: Open) -> None:
     """The right one opens; a wrong one is said to be wrong."""
     servers = f"127.0.0.1:{kafka.port_with_password}"

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from archiver.journal.kafka.options import KafkaJournalOptions
 from archiver.journal.kafka.partition import Partition
@@ -77,6 +77,7 @@ class KafkaJournal:
         self._queued = 0
         self._heard = 0.0  # when the brokers said something last, or had the first thing to say
         self._queued_bytes = 0
+        self._lost = False  # the producer cannot say in which order what is: nothing more goes through it
         self._broken: ForebayError | None = None
         self._threads: list[threading.Thread] = []
 
@@ -185,9 +186,8 @@ class KafkaJournal:
         future.set_running_or_notify_cancel()  # nobody may cancel it: it will be durable
         received = int(batch.receive_time[0]) if batch.num_rows else now()
         with self._condition:
-            full = self._why_full(size)
-            if full or self._closing:
-                future.set_exception(BackpressureError(full or "the archive is shutting down", _RETRY_S))
+            if reason := self._why_not(size):
+                future.set_exception(BackpressureError(reason, _RETRY_S))
                 return future
             mark = self._sent.then(batch.num_rows, size, received, received if batch.num_rows else 0)
             try:
@@ -215,8 +215,7 @@ class KafkaJournal:
             else:
                 future.set_exception(self._refusal(KafkaException(error)))
         with self._condition:
-            if error is not None and error.fatal() and not self._closing:
-                self._producer = self._make_producer()  # one that has lost its thread never finds it again
+            self._lost = self._lost or (error is not None and error.fatal())
             self._heard = time.monotonic()
             self._queued -= 1
             self._queued_bytes -= size
@@ -275,7 +274,12 @@ class KafkaJournal:
         """Whether the policy is to drop the oldest entries, and the journal is within a tenth of a bound."""
         return self.options.when_full == "drop_oldest" and self.fullness() > _NEARLY
 
-    def _why_full(self, more: int) -> str:
+    def _why_not(self, more: int) -> str:
+        """Return why an entry cannot be taken now, nothing when it can."""
+        if self._closing or self._broken is not None:
+            return "the archive is shutting down" if self._broken is None else str(self._broken)
+        if self._lost:
+            return f"Kafka {self.options.servers} lost track of what was sent: a new connection is made"
         silent_s = time.monotonic() - self._heard if self._queued else 0.0
         if silent_s > self.options.timeout_s:
             return f"Kafka {self.options.servers} has not answered for {silent_s:.0f} s, and batches wait for it"
@@ -298,6 +302,9 @@ class KafkaJournal:
         """Take what the brokers say of batches that were sent."""
         while not self._stopped.is_set():
             self._producer.poll(_POLL_S)
+            with self._condition:
+                if self._lost and not self._queued:
+                    self._producer, self._lost = self._make_producer(), False
 
     def _follow(self, consumer: Consumer) -> None:
         """Take note of each entry that comes to lie in the partition, whoever appended it."""
@@ -306,21 +313,37 @@ class KafkaJournal:
             if first is None:
                 continue
             try:
-                self._note([first, *consumer.consume(_AT_ONCE, 0)])
+                self._note([message for message in [first, *consumer.consume(_AT_ONCE, 0)] if self._is_entry(message)])
             except ForebayError as exc:
-                _LOG.error("the journal cannot be followed any more: %s", exc)
-                with self._condition:
-                    self._broken, self._closing = exc, True
-                    self._condition.notify_all()
+                self._break(exc)
                 break
         consumer.close()
 
+    def _is_entry(self, message: Any) -> bool:
+        """Whether a consumer got a record; errors that pass are its own affair."""
+        error = message.error()
+        if error is not None and error.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise PermanentError(
+                f"topic {self.options.topic} lost records after offset {self._state.last}, which were acknowledged: "
+                f"a broker that lagged took over, or somebody deleted them ({error.str()}); start the archive again"
+            )
+        if error is not None:
+            _LOG.warning("%s", self._cluster.error("the journal cannot be read now", error))
+        return error is None
+
+    def _break(self, exc: ForebayError) -> None:
+        """Take nothing more in, and tell everybody why."""
+        _LOG.error("the journal cannot be followed any more: %s", exc)
+        with self._settling, self._condition:
+            self._broken = exc
+            for future in self._unsettled.values():
+                future.set_exception(BackpressureError(str(exc), _RETRY_S))
+            self._unsettled.clear()
+
     def _note(self, messages: list[Any]) -> None:
-        seen = []
-        for message in messages:
-            if message.error():
-                raise self._cluster.error("the journal cannot be read", message.error())
-            seen.append((mark_of(message), entry_of(message), account_of(message)))
+        seen = [(mark_of(message), entry_of(message), account_of(message)) for message in messages]
+        if not seen:
+            return
         with self._condition:
             for mark, entry, account in seen:
                 self._known.append(self._known[-1].then(mark.rows, mark.bytes, mark.received, mark.newest))
