@@ -3,11 +3,11 @@
 In CSV, JSON and NDJSON a row is ``element, source_time, value, status``, or ``element, source_time`` (the bucket's
 start) and the aggregates, or the columns of `archiver.query.wide`. Times are ISO-8601 UTC with nine digits; how values
 look says `archiver.query.text`. JSON is
-``{"samples": [...], "parts": [...], "missing": [...], "cursor": ...}``. CSV and NDJSON are rows only; where the outcome
-is asked for, ``{"parts": [...], "missing": [...], "cursor": ...}`` is a last line, in CSV after ``# ``.
+``{"samples": [...], "complete": ..., "parts": [...], "missing": [...], "cursor": ...}``. CSV and NDJSON are rows only;
+where the outcome is asked for, that without the samples is a last line, in CSV after ``# ``.
 
 Arrow and Parquet have the columns of `Answer.schema`, times as int64 ns. What was asked is in the metadata of the
-schema (``forebay.query``). The outcome (parts, missing, cursor) is known after the rows: in Parquet it is in the file's
+schema (``forebay.query``). The outcome (complete, parts, missing, cursor) is known after the rows: in Parquet it is in the file's
 metadata, in Arrow in that of a last, empty batch; both under ``forebay.outcome``, as JSON.
 """
 
@@ -99,7 +99,7 @@ def ndjson(answer: Answer) -> Iterator[bytes]:
 
 
 def json_document(answer: Answer) -> Iterator[bytes]:
-    """Yield one JSON object: the rows under ``samples``, then parts, missing and cursor."""
+    """Yield one JSON object: the rows under ``samples``, then the outcome."""
     yield b'{"samples": ['
     first = True
     for rows in _pieces(answer):
