@@ -1,4 +1,4 @@
-"""Measures the InfluxDB backend: ingest beside posting ready-made lines."""
+"""Measures the InfluxDB backend: ingest beside posting ready-made lines, reads beside the server's own CSV."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from archiver.backends.influx import InfluxBackend, InfluxOptions, lines
 from archiver.backends.influx.client import Client
+from archiver.backends.influx.reading import Reader
 from archiver.backends.influx.writing import CONNECTIONS
 from archiver.model import Interval, SampleBatch
 from archiver.ports import BackendContext, Position
@@ -42,6 +43,13 @@ def opened(url: str, database: str, first: SampleBatch, directory: Path) -> Infl
     return backend
 
 
+def connected(url: str, database: str) -> Client:
+    """Return a client of a database."""
+    client = Client(InfluxOptions(url=url, database=database), "bench")
+    client.connect()
+    return client
+
+
 def bodies(part: SampleBatch, write: int) -> list[bytes]:
     """Return the lines that the backend posts for a batch, ready-made."""
     rows = part.sorted()
@@ -61,9 +69,33 @@ def post(client: Client, writes: list[list[bytes]]) -> None:
             list(pool.map(client.write, ready))
 
 
+def fetch(client: Client, condition: str) -> None:
+    """Read all columns of some points as CSV, and throw it away."""
+    statement = f'SELECT "element", * FROM "all" WHERE {condition} GROUP BY "element"'
+    with client.csv(statement, Reader.mark) as answer:
+        while answer.read(2**21):
+            pass
+
+
+def reads(backend: InfluxBackend, client: Client) -> Iterator[Row]:
+    """Measure reads beside fetching the same points."""
+    names = backend.elements()
+    works = {
+        "one element, all": (names[7:8], f"\"element\" = '{names[7]}'"),
+        "1 M samples of all elements": (names, f"time >= {WHOLE.start}"),
+    }
+    for work, (chosen, condition) in works.items():
+        ours, raw = [], []
+        for _ in range(3):
+            ours.append(seconds(lambda chosen=chosen: list(backend.read(chosen, WHOLE))) * 1e3)
+            raw.append(seconds(partial(fetch, client, condition)) * 1e3)
+        figures = statistics.median(ours), "the same as CSV, unread", statistics.median(raw)
+        yield Row(f"InfluxDB 1, {work}", *figures, "ms", higher_is_better=False)
+
+
 @bench("influxdb")
 def influxdb() -> Iterator[Row]:
-    """Ingest beside posting the same lines ready-made."""
+    """Ingest beside posting the same lines ready-made, and reads."""
     first, parts = batches()
     ready = [bodies(part, 2 + number) for number, part in enumerate(parts)]
     rows = sum(part.num_rows for part in parts)
@@ -72,8 +104,7 @@ def influxdb() -> Iterator[Row]:
         for round_ in range(ROUNDS + 1):  # the first does not count: the server warms up in it
             backend = opened(server.url, f"bench{round_}", first, Path(folder))
             like = opened(server.url, f"raw{round_}", first, Path(folder))
-            client = Client(InfluxOptions(url=server.url, database=f"raw{round_}"), "bench")
-            client.connect()
+            client = connected(server.url, f"raw{round_}")
             works = [partial(ingest, backend, parts), partial(post, client, ready)]
             took = [seconds(work) for work in (works if round_ % 2 else works[::-1])]
             mine, theirs = took if round_ % 2 else took[::-1]
@@ -81,6 +112,11 @@ def influxdb() -> Iterator[Row]:
             raw.append(rows / theirs)
             client.close()
             like.close()
-            backend.close()
+            if round_ < ROUNDS:
+                backend.close()
         figures = statistics.median(ours[1:]), "posting ready-made lines", statistics.median(raw[1:])
         yield Row("InfluxDB 1 ingest", *figures, "samples/s", 0.9)
+        client = connected(server.url, f"bench{ROUNDS}")
+        yield from reads(backend, client)
+        client.close()
+        backend.close()
