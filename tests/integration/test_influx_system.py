@@ -80,6 +80,31 @@ def test_killed_again_and_again_under_load(make_archive: Callable[..., Archive],
             assert counted[lane, "stored"] + counted[lane, "duplicate"] == 60 * 2 * ROWS
 
 
+def test_samples_that_are_refused_are_put_aside(make_archive: Callable[..., Archive], server: InfluxdbServer):
+    """Somebody else wrote text where floats belong, in one shard: its samples are dead letters, the others stored."""
+    from archiver.backends.influx.client import Client
+    from archiver.backends.influx.options import InfluxOptions
+
+    backends = [{"name": "hot", "kind": "influx", "url": server.url, "database": "plant", "lane": LANE}]
+    groups = [{"name": "g", "elements": ["*"], "backends": ["hot"]}]
+    weeks = T0 + np.arange(4) * 7 * 86_400 * 10**9
+    with make_archive(backends=backends, groups=groups) as archive:
+        assert archive.wait_ready()
+        client = Client(InfluxOptions(url=server.url, database="plant"), "somebody else")
+        client.connect()
+        client.write(f'g,element=z float="text" {weeks[2]}\n'.encode())
+        client.close()
+        times = (weeks[:, None] + np.arange(5)).ravel()
+        archive.intake.submit(SampleBatch.from_columns("T1", times, np.arange(20.0))).result()
+        until(archive.flush)
+        reader = archive.readers()["hot"]
+        found = SampleBatch.concat(list(reader.read(["T1"], Interval(T0, T0 + 10**16))))
+        assert found.source_time.tolist() == [time for time in times.tolist() if time // 5 != weeks[2] // 5]
+        assert sum(letter.rows for letter in archive.dead_letters.list()) == 5
+        assert all("field type conflict" in letter.reason for letter in archive.dead_letters.list())
+        assert reader.coverage()[0].rows == 15
+
+
 def test_a_full_disk(small_disk: Path, tmp_path: Path):
     """A write that does not fit is repeated until there is room; what was acknowledged is there all the while."""
     from archiver.backends.influx import InfluxBackend, InfluxOptions

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from urllib3 import exceptions
 
-from archiver.backends.influx import errors
+from archiver.backends.influx import InfluxOptions, errors
+from archiver.backends.influx.client import Client
 from archiver.model import ConfigurationError, NotFoundError, PermanentError, TransientError
 from archiver.ports import Position
 from archiver.testing.backend_suite.base import batch, exact, model, read, sample
-from archiver.testing.influxdb import running_server
+from archiver.testing.influxdb import influxql, running_server
 from archiver.testing.rows import unambiguous
 
 ROWS = [sample(i, float(i), element=name) for name in "ab" for i in range(50)]
@@ -73,6 +74,26 @@ def test_a_wrong_token(opening, double, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("INFLUX_TOKEN", "wrong")
     with pytest.raises(TransientError, match=r"401: unauthorized access; check INFLUX_TOKEN"):
         opening(double.url)
+
+
+def test_user_and_password(opening, database, monkeypatch: pytest.MonkeyPatch):
+    """InfluxDB 1 with authentication: nobody, somebody without rights, and somebody with them."""
+    with running_server({"INFLUXDB_HTTP_AUTH_ENABLED": "true"}) as server:
+        influxql(server.url, "", "CREATE USER root WITH PASSWORD 'secret' WITH ALL PRIVILEGES")
+        monkeypatch.setenv("INFLUX_PASSWORD", "wrong")
+        with pytest.raises(TransientError, match="401: authorization failed; check INFLUX_TOKEN, or user"):
+            opening(server.url, user="root")
+        monkeypatch.setenv("INFLUX_PASSWORD", "secret")
+        backend = opening(server.url, user="root")
+        backend.write({"g1": batch(*ROWS)})
+        backend.close()
+        client = Client(InfluxOptions(url=server.url, database=database, user="root"), "root")
+        client.query("CREATE USER reader WITH PASSWORD 'secret'")
+        client.query(f'GRANT READ ON "{database}" TO reader')
+        client.close()
+        assert read(opening(server.url, user="reader", read_only=True)) == exact(ROWS)
+        with pytest.raises(TransientError, match="403"):
+            opening(server.url, user="reader").write({"g1": batch(sample(99))})
 
 
 def test_an_unknown_organization(opening, double):

@@ -98,9 +98,10 @@ def test_a_refused_line_leaves_nothing_that_counts(opening, influxdb2):
     assert read(backend, "a") == []
 
 
-def test_a_conflict_that_somebody_else_made_is_found_sample_by_sample(opening, ask, influxdb, database):
-    """Types hold per shard: only samples of that week are refused."""
-    backend = opening()
+@pytest.mark.parametrize("server", ["influxdb", "influxdb2"])
+def test_a_conflict_that_somebody_else_made_is_found_sample_by_sample(opening, request, server: str):
+    """Types hold per shard: only samples of that week are refused, by 400 or 422, and the others are kept."""
+    backend = opening(request.getfixturevalue(server).url)
     backend.write({}, Position("journal", 1))
     client = Client(backend._options, "somebody else")
     client.connect()
