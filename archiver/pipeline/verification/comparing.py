@@ -17,6 +17,7 @@ from archiver.pipeline.verification.report import Differences
 from archiver.pipeline.verification.scopes import Scope, Side
 
 _ROWS_AT_ONCE = 500_000
+_ROWS_IN_CACHE = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -102,13 +103,14 @@ class Comparison:
         for read in self._read(index, scope, elements, interval):
             batch = self._comparable(read)
             unheld += read.num_rows - batch.num_rows
-            if not batch.num_rows:
-                continue
-            starts = np.flatnonzero(np.diff(batch.codes, prepend=-1))
             table = np.fromiter((places.get(name, -1) for name in batch.elements), np.int64, len(batch.elements))
-            where = table[batch.codes[starts]]
-            np.add.at(hashes, where, np.add.reduceat(sample_hashes(batch, received=self._versions), starts))
-            np.add.at(rows, where, np.diff(starts, append=batch.num_rows))
+            for start in range(0, batch.num_rows, _ROWS_IN_CACHE):
+                part = batch.slice(start, _ROWS_IN_CACHE)
+                codes = part.codes
+                begins = np.append(0, np.flatnonzero(codes[1:] != codes[:-1]) + 1)
+                where = table[codes[begins]]
+                np.add.at(hashes, where, np.add.reduceat(sample_hashes(part, received=self._versions), begins))
+                np.add.at(rows, where, np.diff(begins, append=part.num_rows))
         return Digest(rows, hashes, unheld)
 
     def _read(self, index: int, scope: Scope, elements: Sequence[str], interval: Interval) -> Iterator[SampleBatch]:
