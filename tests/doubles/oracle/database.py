@@ -208,8 +208,8 @@ def bind(statement: Any, index: int, kind: int, data: bytes | None) -> None:
 def fetch(result: Any, index: int, kind: int) -> bytes | None:
     """Return a value of the current row as it goes over the wire; an empty text is null, as Oracle has it."""
     if kind == v.NUMBER:
-        number = result.getBigDecimal(index)
-        return None if number is None else v.encode_number(Decimal(str(number.toPlainString())))
+        number = result.getString(index)
+        return None if number is None else _encoded(str(number))
     if kind == v.BINARY_DOUBLE:
         value = float(result.getDouble(index))
         return None if result.wasNull() else v.encode_double(value)
@@ -222,6 +222,10 @@ def fetch(result: Any, index: int, kind: int) -> bytes | None:
         return None if data is None or not len(data) else bytes(memoryview(data).cast("B"))
     text = result.getString(index)
     return None if text is None or text.length() == 0 else str(text).encode()
+
+
+def _encoded(number: str) -> bytes:
+    return v.encode_integer(int(number)) if number.lstrip("-").isdigit() else v.encode_number(Decimal(number))
 
 
 def as_oracle(error: Any) -> OracleError:

@@ -130,8 +130,8 @@ def test_a_reader_beside_a_writer(options: SqlOptions, open_backend: Open, tmp_p
     reader.close()
 
 
-def test_a_read_that_is_left_in_the_middle_harms_nobody(backend: SqlBackend) -> None:
-    count = 300_000
+def test_a_read_that_is_left_in_the_middle_harms_nobody(backend: SqlBackend, options: SqlOptions) -> None:
+    count = 30_000 if options.url.startswith("oracle") else 300_000  # more than a fetch; the stand-in is slow
     backend.write({"g": SampleBatch.from_columns("E", list(range(count)), [1.0] * count)})
     for _ in range(6):
         rows = backend.read(["E"], ALWAYS)
