@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from archiver.model import ArchiveGroup, Interval, Kind, SampleBatch
+from archiver.model.grid import Grid
 from archiver.model.kind import VALUE_KINDS
+from archiver.model.partials import Partials
 
 
 class Options(BaseModel):
@@ -228,6 +230,65 @@ class Backend(Readable, Protocol):
             Nothing (or all, after a lost reply) was stored; the same call may be repeated.
         PermanentError
             Nothing was stored, and a sample in there is the reason.
+        """
+
+
+@dataclass(frozen=True)
+class Aggregated:
+    """What a backend made of the samples of some elements.
+
+    Parameters
+    ----------
+    elements : sequence of str
+        Sorted.
+    cells : Partials
+        Those which have samples, in order; a cell is ``place in elements * grid.count + bucket``.
+    left : sequence of str
+        Those of the elements of which nothing is given: their samples are to be read.
+    end : int
+        Nothing is given of what is at or after this time (ns), where a bucket or the interval ends: that is to be read.
+    """
+
+    elements: Sequence[str]
+    cells: Partials
+    left: Sequence[str]
+    end: int
+
+
+@runtime_checkable
+class SupportsAggregation(Protocol):
+    """A reader that can make buckets of samples beside the data, the same ones as `archiver.model.reducing.reduced`.
+
+    Counts, min, max, first and last are equal to the last bit; sums differ by the order of summation at most. What
+    cannot be equal is left to the one who asks, who then reads the samples; so are elements that were disconnected, as
+    he is to see when.
+    """
+
+    @property
+    def aggregates(self) -> frozenset[str]:
+        """Which of `archiver.query.request.AGGREGATES` it makes by itself."""
+
+    def aggregate(
+        self,
+        elements: Sequence[str],
+        grid: Grid,
+        aggregates: Collection[str],
+        until: int,
+        *,
+        groups: Sequence[str] | None = None,
+    ) -> Iterator[Aggregated]:
+        """Yield the cells of the valid samples, of some elements after the other: each asked element comes up once.
+
+        Parameters
+        ----------
+        elements : sequence of str
+            Sorted, each once.
+        aggregates : collection of str
+            Some of its own.
+        until : int
+            Instant beyond which no value is held, ns.
+        groups : sequence of str, optional
+            Only from these groups.
         """
 
 

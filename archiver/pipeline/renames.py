@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from archiver.model import Interval, SampleBatch
+from archiver.model.grid import Grid
 from archiver.model.merge import merged
+from archiver.model.partials import Partials
 from archiver.pipeline.latest import last_of_each
 from archiver.pipeline.tail import TailedBackend
-from archiver.ports import Coverage
+from archiver.ports import Aggregated, Coverage
 
 
 class RenamedReader:
@@ -55,6 +59,35 @@ class RenamedReader:
         if plain:
             yield from self._reader.read(plain, interval, groups=groups, as_of=as_of, versions=versions)
 
+    @property
+    def aggregates(self) -> frozenset[str]:
+        """Which aggregates the backend makes by itself."""
+        return self._reader.aggregates
+
+    def aggregate(
+        self,
+        elements: Sequence[str],
+        grid: Grid,
+        aggregates: Collection[str],
+        until: int,
+        *,
+        groups: Sequence[str] | None = None,
+    ) -> Iterator[Aggregated]:
+        """Yield the cells of elements that had one name only; see `archiver.ports.SupportsAggregation.aggregate`."""
+        plain = [element for element in elements if tuple(self._names(element)) == (element,)]
+        answers = self._reader.aggregate(plain, grid, aggregates, until, groups=groups) if plain else iter(())
+        if len(plain) == len(elements):
+            yield from answers
+            return
+        start = 0
+        for answer in answers:
+            stop = bisect_right(elements, answer.elements[-1])
+            yield _among(elements[start:stop], answer, grid)
+            start = stop
+        rest = elements[start:]
+        if rest:
+            yield Aggregated(rest, Partials.none(), rest, grid.interval.end)
+
     def last_before(
         self,
         elements: Sequence[str],
@@ -88,3 +121,13 @@ class RenamedReader:
 def _renamed(batches: Iterable[SampleBatch], element: str) -> Iterator[SampleBatch]:
     for batch in batches:
         yield batch.with_elements(np.zeros(batch.num_rows, np.int32), [element])
+
+
+def _among(elements: Sequence[str], answer: Aggregated, grid: Grid) -> Aggregated:
+    """Return an answer about some of the elements as one about all of them: the others are left."""
+    told = set(answer.elements)
+    places = np.array([place for place, name in enumerate(elements) if name in told], np.int64)
+    owners, buckets = np.divmod(answer.cells.cells, grid.count)
+    cells = replace(answer.cells, cells=places[owners] * grid.count + buckets)
+    left = sorted([*answer.left, *(name for name in elements if name not in told)])
+    return Aggregated(elements, cells, left, answer.end)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 
+import numpy as np
+
 from archiver.model import Interval, SampleBatch
+from archiver.model.grid import Grid
 from archiver.model.identity import duplicates, newest_versions
 from archiver.model.merge import merged
+from archiver.model.partials import Partials
 from archiver.model.time import MIN_TIME
 from archiver.pipeline.lane import Lane
 from archiver.pipeline.latest import last_of_each
 from archiver.pipeline.processing import LaneState, process, runs_of
-from archiver.ports import Coverage, Journal
+from archiver.ports import Aggregated, Coverage, Journal, SupportsAggregation
 
 
 class TailedBackend:
@@ -54,6 +59,37 @@ class TailedBackend:
         tail = self._tail(elements, Interval(MIN_TIME, time), groups, as_of)
         stored = self._lane.backend.last_before(elements, time, groups=groups, as_of=as_of)
         return last_of_each(newest_versions(SampleBatch.concat([stored, tail]))).sorted() if tail.num_rows else stored
+
+    @property
+    def aggregates(self) -> frozenset[str]:
+        """Which aggregates the backend makes by itself."""
+        backend = self._lane.backend
+        return backend.aggregates if isinstance(backend, SupportsAggregation) else frozenset()
+
+    def aggregate(
+        self,
+        elements: Sequence[str],
+        grid: Grid,
+        aggregates: Collection[str],
+        until: int,
+        *,
+        groups: Sequence[str] | None = None,
+    ) -> Iterator[Aggregated]:
+        """Yield the cells that end before the tail begins; see `archiver.ports.SupportsAggregation.aggregate`."""
+        backend, interval = self._lane.backend, grid.interval
+        assert isinstance(backend, SupportsAggregation), "it says which aggregates it makes"
+        tail, end = self._tail(elements, interval, groups, None), interval.end
+        if tail.num_rows:
+            first = grid.numbers(tail.source_time.min(keepdims=True))
+            end = int(max(grid.starts(first)[0], interval.start))
+        if end == interval.start:
+            yield Aggregated(elements, Partials.none(), elements, interval.end)
+            return
+        head = Grid(Interval(interval.start, end), grid.bucket_ns)
+        for answer in backend.aggregate(elements, head, aggregates, until, groups=groups):
+            owners, buckets = np.divmod(answer.cells.cells, head.count)
+            cells = replace(answer.cells, cells=owners * grid.count + buckets)
+            yield replace(answer, cells=cells, end=end)
 
     def elements(self) -> list[str]:
         """Return the names of all elements that have a sample, sorted."""

@@ -1,4 +1,4 @@
-"""A stream of samples made into buckets; `archiver.query.buckets` says what each aggregate is."""
+"""Cells made into buckets; `archiver.query.buckets` says what each aggregate is."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from archiver.model import InvalidInputError, Kind, SampleBatch
+from archiver.model import Interval, InvalidInputError, Kind, SampleBatch
 from archiver.model.batch import Int64s, Mask
+from archiver.model.grid import Grid
+from archiver.model.partials import WEIGHTED, Numbers, Partials, Samples, Typed, areas
+from archiver.model.reducing import codes_in, span_of
 from archiver.model.time import NANOSECONDS
 from archiver.query.buckets import COUNTS, KEEPING_KIND, Buckets
-from archiver.query.grid import Grid
-from archiver.query.partials import BLOCK, Numbers, Partials, Samples, Typed, areas, blocks_of, joined, reduce_blocks
 
 MAX_CELLS = 100_000_000
 """Most buckets of an answer."""
-FLUSH_ROWS = 4 * BLOCK
-"""How many samples are held, and a batch more, before they are reduced."""
 _PIECE = 65_536
 """Most buckets that are given at a time."""
 
@@ -27,80 +25,70 @@ Before = Callable[[Sequence[str]], SampleBatch]
 
 
 def aggregate(
-    batches: Iterator[SampleBatch],
+    partials: Iterator[Partials],
     before: Before,
     elements: Sequence[str],
     grid: Grid,
     aggregates: Sequence[str],
-    now: int,
+    until: int,
 ) -> Iterator[Buckets]:
-    """Yield the buckets of samples, by element and time.
-
-    The result is the same, to the last bit, however the samples come in batches.
+    """Yield the buckets that some cells make, by element and time.
 
     Parameters
     ----------
-    batches : iterator of SampleBatch
-        In order of element, source time, sequence; all in the grid's interval.
+    partials : iterator of Partials
+        The cells that have samples (`archiver.model.reducing.reduced`), in order, each once.
     before : callable
         Gives the last sample before the interval of each of some elements that has one. It is called for all of
         them when a value is held by time, else just for those without a sample in the interval.
     elements : sequence of str
         Sorted.
-    now : int
-        ns.
-
-    Raises
-    ------
-    InvalidInputError
-        That would be more than `MAX_CELLS` buckets.
+    until : int
+        Instant beyond which no value is held, ns (`end_of_holding`).
     """
+    if grid.count and elements:
+        yield from _Aggregation(before, elements, grid, aggregates, until).run(partials)
+
+
+def check_size(grid: Grid, elements: Sequence[str]) -> None:
+    """Raise `InvalidInputError` when that would be more than `MAX_CELLS` buckets."""
     if grid.count * len(elements) > MAX_CELLS:
         raise InvalidInputError(
             f"{grid.count} buckets of {len(elements)} elements are more than {MAX_CELLS}: ask for longer buckets, "
             f"fewer elements or a shorter interval"
         )
-    if grid.count and elements:
-        yield from _Aggregation(before, elements, grid, aggregates, now).run(batches)
+
+
+def end_of_holding(interval: Interval, now: int) -> int:
+    """Return the instant beyond which no value is held, ns: the end of the interval, or `now`."""
+    return max(min(interval.end, now), interval.start)
 
 
 class _Aggregation:
-    """What is known between two flushes: what each element holds, the open bucket, and which buckets were given.
-
-    A cell is a bucket of an element: ``element * grid.count + bucket``.
-    """
+    """What is known between two pieces: what each element holds, and which buckets were given."""
 
     def __init__(
-        self, before: Before, elements: Sequence[str], grid: Grid, aggregates: Sequence[str], now: int
+        self, before: Before, elements: Sequence[str], grid: Grid, aggregates: Sequence[str], until: int
     ) -> None:
         self._grid = grid
         self._elements = elements
         self._index = {name: number for number, name in enumerate(elements)}
         self._aggregates = tuple(aggregates)
-        self._weighted = bool({"time_weighted_mean", "integral"} & set(aggregates))
-        self._until = max(min(grid.interval.end, now), grid.interval.start)
+        self._weighted = bool(WEIGHTED & set(aggregates))
+        self._until = until
         self._before = before
         self._asked = np.zeros(len(elements), bool)
         self._seen = np.zeros(len(elements), bool)
         self._held = np.zeros(len(elements), bool)
         self._number = np.zeros(len(elements))
-        self._open: Partials | None = None
         self._next = 0
 
-    def run(self, batches: Iterator[SampleBatch]) -> Iterator[Buckets]:
+    def run(self, partials: Iterator[Partials]) -> Iterator[Buckets]:
         if self._weighted:
             self._look_before(np.arange(len(self._elements)))
-        pending: list[SampleBatch] = []
-        rows = 0
-        for batch in batches:
-            pending.append(batch)
-            rows += batch.num_rows
-            if rows >= FLUSH_ROWS:
-                rest, complete = self._reduce(SampleBatch.concat(pending), final=False)
-                pending, rows = [rest], rest.num_rows
-                yield from self._fill(complete)
-        if rows:
-            yield from self._fill(self._reduce(SampleBatch.concat(pending), final=True)[1])
+        for complete in partials:
+            self._seen[complete.cells // self._grid.count] = True
+            yield from self._fill(complete)
         yield from self._give(self._grid.count * len(self._elements), None)
 
     def _look_before(self, numbers: Int64s) -> None:
@@ -108,52 +96,10 @@ class _Aggregation:
         self._asked[numbers] = True
         found = self._before([self._elements[number] for number in numbers.tolist()])
         if found.num_rows:
-            last = Samples(found, self._codes(found))
+            last = Samples(found, codes_in(found, self._index))
             self._seen[last.cells] = True
             self._held[last.cells] = last.numeric
             self._number[last.cells] = last.number
-
-    def _codes(self, batch: SampleBatch) -> Int64s:
-        """Return the number of each sample's element."""
-        table = np.fromiter((self._index.get(name, -1) for name in batch.elements), np.int64, len(batch.elements))
-        return table[batch.codes]
-
-    # -- samples to cells -----------------------------------------------------------------------------
-
-    def _reduce(self, batch: SampleBatch, *, final: bool) -> tuple[SampleBatch, Partials]:
-        """Reduce the blocks to which no sample can be added; return the samples left over, and the cells now complete.
-
-        The last block stays, as the next sample may belong to it, and ends how long its last value holds.
-        """
-        codes = self._codes(batch)
-        cells = codes * self._grid.count + self._grid.numbers(batch.source_time)
-        starts = blocks_of(cells)
-        self._seen[codes[starts]] = True
-        ends = np.append(starts[1:], len(cells))
-        if not final:
-            starts, ends = starts[:-1], ends[:-1]
-        if not len(starts):
-            return batch, Partials(cells[:0], {}, {})
-        stop = int(ends[-1])
-        held = self._durations(batch.source_time, cells, stop) if self._weighted else np.empty(0, np.uint64)
-        with np.errstate(invalid="ignore", over="ignore"):  # infinity is a value as well
-            reduced = reduce_blocks(Samples(batch, cells), starts, ends, held, self._aggregates)
-            partials = joined(self._open, reduced)
-        self._open = None
-        if not final and partials.cells[-1] == cells[stop]:
-            rows = np.arange(len(partials))
-            self._open, partials = partials.take(rows[-1:]), partials.take(rows[:-1])
-        return batch.slice(stop), partials
-
-    def _durations(self, times: Int64s, cells: Int64s, stop: int) -> NDArray[np.uint64]:
-        """Return for how long the values of the first samples hold in their buckets, ns."""
-        ends = np.empty(stop, np.int64)
-        ends[:-1] = times[1:stop]
-        last = np.append(cells[1:stop] != cells[: stop - 1], stop == len(cells) or cells[stop] != cells[stop - 1])
-        if not last[-1]:
-            ends[-1] = times[stop]
-        ends[last] = self._grid.ends(cells[:stop][last] % self._grid.count)
-        return _span(times[:stop], np.minimum(ends, self._until))
 
     # -- cells to buckets -----------------------------------------------------------------------------
 
@@ -227,7 +173,7 @@ class _Aggregation:
             self._held[owner] = partials.numbers["end_numeric"]  # of an owner's several cells the last one stays
             self._number[owner] = partials.numbers["end_number"]
             ends = np.where(filled >= 0, numbers["first_time"], ends)
-        span = np.where(held, _span(starts, np.minimum(ends, self._until)), np.uint64(0))
+        span = np.where(held, span_of(starts, np.minimum(ends, self._until)), np.uint64(0))
         with np.errstate(invalid="ignore", over="ignore"):
             numbers["held"] = numbers.get("held", 0) + span
             numbers["area"] = areas(number, span) + numbers.get("area", 0.0)
@@ -236,11 +182,6 @@ class _Aggregation:
         first = int(owners[0])
         names = self._elements[first : int(owners[-1]) + 1]
         return pa.DictionaryArray.from_arrays(pa.array((owners - first).astype(np.int32)), pa.array(names, pa.utf8()))
-
-
-def _span(start: Int64s, end: Int64s) -> NDArray[np.uint64]:
-    """Return the time from start to end, 0 when the end comes first; uint64 holds any difference of two int64."""
-    return (np.maximum(end, start) - start).view(np.uint64)
 
 
 def _result(name: str, numbers: Numbers, count: int) -> pa.Array:

@@ -164,5 +164,6 @@ def _part(part: Part) -> dict[str, Any]:
         "role": str(part.role),
         "rows": part.rows,
         "seconds": round(part.seconds, 6),
+        **({"aggregated": True} if part.aggregated else {}),
         **({"trouble": part.trouble} if part.trouble else {}),
     }

@@ -31,7 +31,7 @@ import pyarrow as pa
 
 from archiver.model import Kind
 from archiver.model.batch import ELEMENT_TYPE, Int64s
-from archiver.query.partials import Typed
+from archiver.model.partials import Typed
 from archiver.query.shape import check_kinds, fields_of
 
 KEEPING_KIND = ("min", "max", "first", "last")

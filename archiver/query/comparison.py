@@ -27,7 +27,7 @@ from archiver.model import InvalidInputError, Kind, SampleBatch, Status
 from archiver.model import status as bits
 from archiver.model.batch import Mask
 from archiver.model.near import did_you_mean
-from archiver.query.partials import native
+from archiver.model.partials import native
 
 States = Callable[[str], Mapping[int, str]]
 """Gives the state set of an element: number to name."""

@@ -10,22 +10,23 @@ from typing import Any
 
 from archiver.model import ArchiveGroup, IncompleteError, Interval, Kind, SampleBatch, TransientError, format_time
 from archiver.model import time as clock
+from archiver.model.grid import Grid
 from archiver.model.holding import Cause
 from archiver.model.interruption import Interruption
 from archiver.model.merge import after, key_of, merged
 from archiver.model.time import ALWAYS, MAX_TIME, MIN_TIME
 from archiver.ports import Readers
-from archiver.query.aggregate import aggregate
+from archiver.query.aggregate import aggregate, check_size, end_of_holding
 from archiver.query.answer import Answer
 from archiver.query.buckets import KEEPING_KIND, Buckets
 from archiver.query.choosing import Healthy, Known, Step
 from archiver.query.comparison import States
 from archiver.query.cursor import Cursor, resumed
-from archiver.query.grid import Grid
 from archiver.query.joining import joined
 from archiver.query.limits import Budget, Lease, Limits
 from archiver.query.plan import Plan, bounds, held, known_from, missing_to_dict, plan, plan_before
 from archiver.query.prefetch import Prefetched
+from archiver.query.pushing import Pushing
 from archiver.query.reading import Reading, last_values, read_step
 from archiver.query.record import Record
 from archiver.query.request import Missing, Query
@@ -144,7 +145,7 @@ class _Execution:
         self._readers = readers
         self._now = now
         self._hint = hint
-        self._silence = Silence(max(planned.query.interval.start, min(planned.query.interval.end, now)))
+        self._silences: list[Silence] = []
         self._answered: set[str] = set()
         self._truth: Truth | None = None
 
@@ -236,9 +237,16 @@ class _Execution:
 
     def _buckets(self, scope: _Scope) -> Iterator[Buckets]:
         grid = Grid(scope.interval, self._query.bucket_ns)
-        batches = self._read(scope, [])
+        check_size(grid, scope.elements)
+        until = end_of_holding(scope.interval, self._now)
+
+        def read(elements: Sequence[str], interval: Interval) -> Iterator[SampleBatch]:
+            return self._read(_Scope(tuple(elements), interval), [])
+
+        steps = _cut(self._plan.steps, scope.elements, scope.interval)
+        cells = Pushing(self._reading, scope.elements, grid, until, read).cells(steps)
         before = functools.partial(self._before, scope)
-        rows = aggregate(batches, before, scope.elements, grid, self._query.aggregates, self._now)
+        rows = aggregate(cells, before, scope.elements, grid, self._query.aggregates, until)
         for buckets in rows:
             self._answered.update(buckets.element.dictionary.to_pylist())
             yield buckets
@@ -262,8 +270,13 @@ class _Execution:
                 stack.callback(part.close)
                 streams.append(part)
             samples = merged([*before, *streams], versions=self._query.versions)
-            watched = samples if self._query.versions else self._silence.watch(samples)
+            watched = samples if self._query.versions else self._watched(samples)
             yield from watched if self._truth is None else self._truth.filter(watched)
+
+    def _watched(self, samples: Iterator[SampleBatch]) -> Iterator[SampleBatch]:
+        interval = self._query.interval
+        self._silences.append(Silence(max(interval.start, min(interval.end, self._now))))
+        return self._silences[-1].watch(samples)
 
     def _is_quick(self, step: Step) -> bool:
         """Return whether a step is expected to be read sooner than a thread takes its turn."""
@@ -278,7 +291,7 @@ class _Execution:
         if record.errors and not record.finished and not any(part.rows for part in record.parts):
             raise record.errors[0]
         record.cursor = None if last is None else last.encode(self._query)
-        record.missing += self._silence.missing()
+        record.missing += [missing for silence in self._silences for missing in silence.missing()]
         silent = [
             name
             for name in self._plan.elements

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from archiver.model import InvalidInputError, Kind, SampleBatch, parse_duration
 from archiver.model.batch import Int64s, Mask
+from archiver.model.partials import native
 from archiver.query.comparison import good
-from archiver.query.partials import native
 
 ByKind = dict[Kind, pa.Array]
 _FLAT = (Kind.FLOAT, Kind.INT, Kind.UINT, Kind.ENUM)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from threading import Condition, Thread
+from typing import TypeVar
 
-from archiver.model import LimitError, SampleBatch, StoppedError
+from archiver.model import LimitError, StoppedError
 from archiver.model.interruption import Interruption
 
+Item = TypeVar("Item")
 DEPTH = 2
 TOO_LONG = "the answer takes longer than one may (query.max_time): ask for less at a time"
 
 
-class Prefetched(Iterator[SampleBatch]):
+class Prefetched(Iterator[Item]):
     """An iterator whose source runs ahead, by at most `DEPTH` batches.
 
     The thread starts at once, and has ended when the last batch was taken, or when `close` returns. What the
@@ -34,14 +36,14 @@ class Prefetched(Iterator[SampleBatch]):
 
     def __init__(
         self,
-        source: Generator[SampleBatch, None, None],
+        source: Generator[Item, None, None],
         name: str,
         interruption: Interruption | None = None,
         on_first: Callable[[], object] = lambda: None,
         left_s: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._source = source
-        self._ready: deque[SampleBatch | BaseException | None] = deque()
+        self._ready: deque[Item | BaseException | None] = deque()
         self._changed = Condition()
         self._closed = False
         self._interruption = interruption or Interruption()
@@ -50,9 +52,9 @@ class Prefetched(Iterator[SampleBatch]):
         self._thread = Thread(target=self._run, name=f"query {name}", daemon=True)
         self._thread.start()
 
-    def __next__(self) -> SampleBatch:
+    def __next__(self) -> Item:
         item = None if self._closed else self._take()
-        if isinstance(item, SampleBatch):
+        if item is not None and not isinstance(item, BaseException):
             return item
         self._closed = True
         self._thread.join()
@@ -60,7 +62,7 @@ class Prefetched(Iterator[SampleBatch]):
             raise StopIteration
         raise item
 
-    def _take(self) -> SampleBatch | BaseException | None:
+    def _take(self) -> Item | BaseException | None:
         with self._interruption.stopping(self._wake), self._changed:
             if not self._changed.wait_for(lambda: self._ready or self._interruption.is_set, self._left_s()):
                 raise LimitError(TOO_LONG)
@@ -111,7 +113,7 @@ class Prefetched(Iterator[SampleBatch]):
             end = exc
         self._put(end)
 
-    def _put(self, item: SampleBatch | BaseException | None) -> bool:
+    def _put(self, item: Item | BaseException | None) -> bool:
         with self._changed:
             self._changed.wait_for(lambda: self._closed or len(self._ready) < DEPTH)
             if not self._closed:

@@ -27,11 +27,12 @@ class Record:
         return part
 
     def summary(self) -> list[Part]:
-        """Return one part per backend, interval and role, in order of time."""
-        sums: dict[tuple[int, int, str, Role], Part] = {}
+        """Return one part per backend, interval, role and kind of rows, in order of time."""
+        sums: dict[tuple[int, int, str, Role, bool], Part] = {}
         for part in self.parts:
-            key = (part.interval.start, part.interval.end, part.backend, part.role)
-            total = sums.setdefault(key, Part(part.backend, part.interval, part.role, first_s=part.first_s))
+            key = (part.interval.start, part.interval.end, part.backend, part.role, part.aggregated)
+            new = Part(part.backend, part.interval, part.role, first_s=part.first_s, aggregated=part.aggregated)
+            total = sums.setdefault(key, new)
             total.rows += part.rows
             total.seconds += part.seconds
             total.trouble = total.trouble or part.trouble

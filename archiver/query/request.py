@@ -186,6 +186,8 @@ class Part:
         Of these, until its first batch.
     trouble : str
         Why it did not give all of it; empty when it did.
+    aggregated : bool
+        It made the aggregates itself: `rows` are buckets.
     """
 
     backend: str
@@ -195,6 +197,7 @@ class Part:
     seconds: float = 0.0
     first_s: float = 0.0
     trouble: str = ""
+    aggregated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from archiver.model import Interval, Kind, SampleBatch, Status
+from archiver.model import Interval, Kind, SampleBatch, Status, partials, reducing
+from archiver.model.grid import Grid
 from archiver.model.status import BAD
 from archiver.query import aggregate as aggregation
-from archiver.query import partials
-from archiver.query.aggregate import aggregate
-from archiver.query.grid import Grid
+from archiver.query.aggregate import aggregate, end_of_holding
 from archiver.query.request import AGGREGATES
 
 S = 1_000_000_000
@@ -114,7 +113,9 @@ def results(batches, carry, grid, now, names=AGGREGATES):
         return carry.filter(carry.mask_elements(names))
 
     found = []
-    for buckets in aggregate(iter(batches), before, ELEMENTS, grid, names, now):
+    until = end_of_holding(grid.interval, now)
+    cells = reducing.reduced(iter(batches), ELEMENTS, grid, names, until)
+    for buckets in aggregate(cells, before, ELEMENTS, grid, names, until):
         for row in range(buckets.num_rows):
             numbers = {name: column[row].as_py() for name, column in buckets.numbers.items()}
             for name, by_kind in buckets.typed.items():
@@ -135,7 +136,7 @@ def split(samples, interval):
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     monkeypatch.setattr(partials, "BLOCK", 3)
-    monkeypatch.setattr(aggregation, "FLUSH_ROWS", 5)
+    monkeypatch.setattr(reducing, "FLUSH_ROWS", 5)
     monkeypatch.setattr(aggregation, "_PIECE", 4)
 
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar
 
 from sqlalchemy import Connection, Engine, Select, Table, bindparam, func, insert, inspect, select, union
 
-from archiver.backends.sql import dialects, reading
+from archiver.backends.sql import aggregating, dialects, reading
 from archiver.backends.sql.elements import Elements
 from archiver.backends.sql.errors import KeyTakenError, translated
 from archiver.backends.sql.options import SqlOptions
 from archiver.backends.sql.tables import SCHEMA_VERSION, GroupTables, Tables
 from archiver.backends.sql.writing import Writer
 from archiver.model import ConfigurationError, Interval, PermanentError, SampleBatch, TransientError
+from archiver.model.grid import Grid
 from archiver.model.time import MAX_TIME, MIN_TIME
 from archiver.ports import (
+    Aggregated,
     BackendContext,
     BackendLimits,
     BeforeCommit,
@@ -140,6 +142,27 @@ class SqlBackend:
             with self._translated("read"):
                 samples = [table.samples for table in tables]
                 yield from reading.read(self._dialect, samples, ids, interval, as_of, versions)
+
+    @property
+    def aggregates(self) -> frozenset[str]:
+        """Which aggregates the database makes by itself."""
+        return aggregating.MADE if isinstance(self._dialect, dialects.CellDialect) else frozenset()
+
+    def aggregate(
+        self,
+        elements: Sequence[str],
+        grid: Grid,
+        aggregates: Collection[str],
+        until: int,
+        *,
+        groups: Sequence[str] | None = None,
+    ) -> Iterator[Aggregated]:
+        """Yield the cells of some elements: see `archiver.ports.SupportsAggregation.aggregate`."""
+        tables, ids = self._look_up(elements, groups, grid.interval.start, grid.interval.end)
+        with self._translated("aggregate"):
+            samples = [table.samples for table in tables]
+            asked = aggregating.Request(grid, frozenset(aggregates))
+            yield from aggregating.aggregate(self._dialect, samples, elements, ids, asked)
 
     def last_before(
         self,

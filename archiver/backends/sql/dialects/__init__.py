@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Executable, Table, make_url
 
+from archiver.backends.sql.cells import Words
 from archiver.backends.sql.columns import Columns, Exactness
 from archiver.backends.sql.errors import Translator
 from archiver.backends.sql.tables import GroupTables, Tables
@@ -31,6 +32,10 @@ DIALECTS = {
 
 Instants = NDArray[np.int64]
 """Element id and source time (ns) in each row."""
+
+
+StatementOf = Callable[[str], str]
+"""Gives a statement of one element, whose id is that expression."""
 
 
 class Dialect(Translator, Protocol):
@@ -92,6 +97,16 @@ class Dialect(Translator, Protocol):
         self, tables: Sequence[Table], ids: Sequence[int], time: int, as_of: int | None
     ) -> Iterator[pa.RecordBatch]:
         """Yield for each id and table the last row before `time`, received at or before `as_of` (ns)."""
+
+
+@runtime_checkable
+class CellDialect(Dialect, Protocol):
+    """A database that makes cells of samples."""
+
+    words: Words
+
+    def each(self, ids: Sequence[int], statement: StatementOf, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """Yield the rows that a statement gives for each id, in any order."""
 
 
 def load(url: str, directory: Path, read_only: bool, tables: Tables) -> Dialect:

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from sqlalchemy import URL, Connection, Executable, Table, create_engine, event
 from sqlalchemy.dialects import postgresql
 
+from archiver.backends.sql.cells import Words
 from archiver.backends.sql.columns import STORED_SCHEMA, Columns, Exactness
-from archiver.backends.sql.dialects import binary_copy
+from archiver.backends.sql.dialects import StatementOf, binary_copy
 from archiver.backends.sql.dialects.common import empty_staging, make_group, on_conflict
 from archiver.backends.sql.dialects.sqlstate import verdict_of
 from archiver.backends.sql.tables import SAMPLE_COLUMNS, GroupTables, Tables
@@ -63,6 +64,10 @@ class PostgresqlDialect:
     """
 
     exact = Exactness(every_float=True, nul=False)
+    words = Words(
+        summable="CASE WHEN {0} BETWEEN -1e290 AND 1e290 THEN {0} END",
+        minus_zeros="COUNT(CASE WHEN {0} = 0 AND CAST({0} AS text) = '-0' THEN 1 END)",
+    )
 
     def __init__(self, url: URL, directory: Path, read_only: bool, tables: Tables) -> None:
         self._tables = tables
@@ -152,6 +157,10 @@ class PostgresqlDialect:
             f"SELECT {_SELECT} FROM {_ids(ids)} CROSS JOIN LATERAL ({rows} ORDER BY {order}) s ORDER BY rank, {order}"
         )
 
+    def each(self, ids: Sequence[int], statement: StatementOf, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """Yield rows of all ids by one statement, in which each is made along the key."""
+        return self._fetch(f"SELECT s.* FROM {_ids(ids)} CROSS JOIN LATERAL ({statement('id')}) s", schema)
+
     def read_instants(self, table: Table, instants: NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
         """Yield rows by a join with the instants."""
         for start in range(0, len(instants), INSTANTS_PER_QUERY):
@@ -194,11 +203,12 @@ class PostgresqlDialect:
                 cursor.execute(statement)
         connection.commit()
 
-    def _fetch(self, statement: str) -> Iterator[pa.RecordBatch]:
+    def _fetch(self, statement: str, schema: pa.Schema = STORED_SCHEMA) -> Iterator[pa.RecordBatch]:
         with self._reader() as connection, connection.cursor() as cursor, interruptible(connection.adbc_cancel):
             cursor.execute(statement)
             for batch in cursor.fetch_record_batch():
-                yield pa.RecordBatch.from_arrays(batch.columns, schema=STORED_SCHEMA)
+                columns = [column.cast(field.type) for column, field in zip(batch.columns, schema, strict=True)]
+                yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
     @contextmanager
     def _reader(self) -> Iterator[Any]:

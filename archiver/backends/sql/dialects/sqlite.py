@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from sqlalchemy import URL, Connection, Executable, NullPool, QueuePool, Table, create_engine
 from sqlalchemy.dialects import sqlite
 
+from archiver.backends.sql.cells import Words
 from archiver.backends.sql.columns import STORED_SCHEMA, Columns, Exactness
+from archiver.backends.sql.dialects import StatementOf
 from archiver.backends.sql.dialects.common import empty_staging, make_group, on_conflict
 from archiver.backends.sql.errors import KeyTakenError
 from archiver.backends.sql.tables import SAMPLE_COLUMNS, GroupTables, Tables
@@ -92,6 +94,7 @@ class SqliteDialect:
     """
 
     exact = Exactness(every_float=False, nul=True)
+    words = Words()
 
     def __init__(self, url: URL, directory: Path, read_only: bool, tables: Tables) -> None:
         self._tables = tables
@@ -185,6 +188,17 @@ class SqliteDialect:
         statement = f"{union} ORDER BY source_time, sequence, receive_time"
         yield from self._fetch((statement, (key, interval.start, interval.end)) for key in ids)
 
+    def each(self, ids: Sequence[int], statement: StatementOf, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """Yield rows by one execution per id; a double that is null is NaN."""
+        row = np.dtype([(field.name, field.type.to_pandas_dtype()) for field in schema])
+
+        def batch_of(page: NDArray[np.void]) -> pa.RecordBatch:
+            arrays = [pa.array(np.ascontiguousarray(page[name])) for name in schema.names]
+            return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+        text = statement("?1")
+        yield from self._fetch(((text, (key,)) for key in ids), row, batch_of)
+
     def read_instants(self, table: Table, instants: NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
         """Yield rows by one descent of the key per instant."""
         statement = f"{_SELECT} {table.name} WHERE element_id = ? AND source_time = ?"
@@ -201,13 +215,20 @@ class SqliteDialect:
             (f"{_SELECT} {table.name} {where} {order}", (key, time, bound)) for table in tables for key in ids
         )
 
-    def _fetch(self, queries: Iterable[tuple[str, Sequence[int]]]) -> Iterator[pa.RecordBatch]:
+    def _fetch(
+        self,
+        queries: Iterable[tuple[str, Sequence[int]]],
+        row: np.dtype[np.void] = _ROW,
+        batch_of: Callable[[NDArray[np.void]], pa.RecordBatch] | None = None,
+    ) -> Iterator[pa.RecordBatch]:
         """Yield the rows of many small queries, one after the other, as of one instant."""
         with self.engine.connect() as connection:
             raw = _raw(connection)
             raw.execute("BEGIN")
+            rows = chain.from_iterable(raw.execute(*query) for query in queries)
             with interruptible(raw.interrupt):
-                yield from _pages(chain.from_iterable(raw.execute(*query) for query in queries))
+                while len(page := np.fromiter(islice(rows, ROWS_PER_PAGE), row)):
+                    yield (batch_of or _record_batch)(page)
 
     def verdict(self, error: BaseException) -> type[ForebayError] | None:
         """Return the class of an error of `sqlite3`."""
@@ -242,14 +263,6 @@ def _interleaved(arrays: list[pa.Array]) -> list[Any]:
         numeric = pa.types.is_integer(array.type) or pa.types.is_floating(array.type)
         values[index :: len(arrays)] = array.to_numpy().tolist() if numeric else array.to_pylist()
     return values
-
-
-def _pages(rows: Iterator[tuple[Any, ...]]) -> Iterator[pa.RecordBatch]:
-    while True:
-        page = np.fromiter(islice(rows, ROWS_PER_PAGE), _ROW)
-        if not len(page):
-            return
-        yield _record_batch(page)
 
 
 def _record_batch(page: NDArray[np.void]) -> pa.RecordBatch:

@@ -6,7 +6,8 @@ then joined one after the other, so that a result does not depend on how the sam
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import functools
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,8 @@ from archiver.model.status import is_bad, is_gap
 
 BLOCK = 65_536
 NUMERIC = (Kind.FLOAT, Kind.INT, Kind.UINT, Kind.BOOL)
+WEIGHTED = frozenset({"time_weighted_mean", "integral"})
+"""Aggregates that count a value for as long as it was held."""
 _SUMS = ("count", "good_count", "numbers", "sum", "area", "held")
 _EXTREMES = {"min": (np.minimum, min), "max": (np.maximum, max)}
 
@@ -74,11 +77,30 @@ def native(values: pa.Array) -> NDArray[Any]:
 
 @dataclass
 class Partials:
-    """A row per block, in order of cell: `cells`, columns of numbers, and columns by aggregate and kind."""
+    """A row per block, in order of cell: `cells`, columns of numbers, and columns by aggregate and kind.
+
+    ====================  =====================================================================================
+    ``count``             samples
+    ``good_count``        good ones
+    ``numbers``, ``sum``  how many are numbers, and their sum: for mean and std
+    ``squares``           sum of squared differences from their mean: for std
+    ``held``, ``area``    ns over which numbers were held in the bucket, and value x ns: for what is `WEIGHTED`,
+    ``first_time``        as is when the first sample comes, good or not,
+    ``end_numeric``       whether the last one is a number that is held on,
+    ``end_number``        and which
+    ====================  =====================================================================================
+
+    `typed` has min, max, first and last, of those that are wanted, a column per kind.
+    """
 
     cells: Int64s
     numbers: Numbers
     typed: Typed
+
+    @classmethod
+    def none(cls) -> Partials:
+        """Return no cells."""
+        return cls(np.zeros(0, np.int64), {}, {})
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -119,13 +141,7 @@ def reduce_blocks(
     stop = int(ends[-1])
     good, numeric, number = samples.good[:stop], samples.numeric[:stop], samples.number[:stop]
     last = ends - 1
-    numbers: Numbers = {
-        "count": ends - starts,
-        "good_count": np.add.reduceat(good, starts, dtype=np.int64),
-        "first_time": samples.batch.source_time[starts],
-        "end_numeric": numeric[last],
-        "end_number": number[last],
-    }
+    numbers: Numbers = {"count": ends - starts, "good_count": np.add.reduceat(good, starts, dtype=np.int64)}
     if {"mean", "std"} & set(wanted):
         numbers["numbers"] = np.add.reduceat(numeric, starts, dtype=np.int64)
         numbers["sum"] = np.add.reduceat(number if numeric.all() else np.where(numeric, number, 0.0), starts)
@@ -133,7 +149,9 @@ def reduce_blocks(
         means = numbers["sum"] / np.maximum(numbers["numbers"], 1)
         off = np.where(numeric, number - np.repeat(means, ends - starts), 0.0)
         numbers["squares"] = np.add.reduceat(off * off, starts)
-    if {"time_weighted_mean", "integral"} & set(wanted):
+    if WEIGHTED & set(wanted):
+        numbers |= {"first_time": samples.batch.source_time[starts]}
+        numbers |= {"end_numeric": numeric[last], "end_number": number[last]}
         held = np.where(numeric, held_ns, np.uint64(0))
         numbers["held"] = np.add.reduceat(held, starts)
         numbers["area"] = np.add.reduceat(areas(number, held), starts)
@@ -172,6 +190,32 @@ def _neutral(dtype: np.dtype[Any], name: str) -> Any:
     """Return the value that changes no minimum, or no maximum."""
     bounds = (-np.inf, np.inf) if dtype.kind == "f" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     return dtype.type(bounds[name == "min"])
+
+
+def interleaved(streams: Sequence[Iterator[Partials]]) -> Iterator[Partials]:
+    """Yield the cells of several streams in order; no cell is in two of them. Holds a piece of each."""
+    heads = {number: head for number, stream in enumerate(streams) if (head := next(stream, None)) is not None}
+    while heads:
+        frontier = min(head.cells[-1] for head in heads.values())
+        pieces = []
+        for number, head in list(heads.items()):
+            count = int(np.searchsorted(head.cells, frontier, "right"))
+            pieces.append(head.take(np.arange(count)))
+            rest = head.take(np.arange(count, len(head))) if count < len(head) else next(streams[number], None)
+            if rest is None:
+                del heads[number]
+            else:
+                heads[number] = rest
+        yield together(pieces)
+
+
+def together(parts: Sequence[Partials]) -> Partials:
+    """Return the cells of several as one, in order; no cell is in two of them."""
+    filled = [part for part in parts if len(part)]
+    if len(filled) < 2:
+        return filled[0] if filled else Partials.none()
+    whole = functools.reduce(_concat, filled)
+    return whole.take(np.argsort(whole.cells))
 
 
 def joined(first: Partials | None, second: Partials) -> Partials:
@@ -218,7 +262,7 @@ def _fold_numbers(into: Numbers, columns: Numbers, row: int, start: int, end: in
         for name in _SUMS:
             if name in into:
                 into[name][row] += columns[name][block]
-    for name in ("end_numeric", "end_number"):
+    for name in {"end_numeric", "end_number"} & into.keys():
         into[name][row] = columns[name][end - 1]
 
 
