@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +72,12 @@ class OracleDialect:
         ).scalar()
         if encoding != "AL32UTF8":
             raise ConfigurationError([f"url: the database is encoded in {encoding}; it must be AL32UTF8"])
-        self._define(dict(schema.archive_tables(self._tables)))
+        self._define(schema.archive_tables(self._tables))
         connection.exec_driver_sql(f"LOCK TABLE {self._tables.archive.name} IN EXCLUSIVE MODE WAIT 30")
 
     def make_group(self, connection: Connection, tables: GroupTables, segment_ns: int) -> None:
         """Make the tables of a group that are missing."""
-        self._define(dict(schema.group_tables(tables, segment_ns)))
+        self._define(schema.group_tables(tables, segment_ns))
 
     def add_segment(self, connection: Connection, samples: Table, interval: Interval) -> None:
         """Do nothing: Oracle makes a partition for the first row that needs it."""
@@ -85,7 +86,8 @@ class OracleDialect:
         """Drop the partition; delete the rows of an interval that is none, as after another segment length."""
         if self._is_partition(connection, samples, interval):
             try:
-                self._define({"": schema.drop_partition(samples, interval.start)})
+                with self._alone() as cursor:
+                    cursor.execute(schema.drop_partition(samples, interval.start))
             except oracledb.DatabaseError as exc:
                 if _code(exc) != codes.NO_PARTITION:  # gone already, before a crash
                     raise
@@ -104,11 +106,17 @@ class OracleDialect:
         length = int(found or 0)
         return length == interval.end - interval.start and interval.start >= 0 and interval.start % length == 0
 
-    def _define(self, definitions: Mapping[str, str]) -> None:
-        """Run DDL in a session of its own, without what is there already."""
+    @contextmanager
+    def _alone(self) -> Iterator[Any]:
+        """Lend a cursor of a session of its own: what it commits is not what a writer has done so far."""
         with self.engine.connect() as connection, _raw(connection).cursor() as cursor:
+            yield cursor
+
+    def _define(self, definitions: Iterable[tuple[str, str]]) -> None:
+        """Make the tables that are not there already."""
+        with self._alone() as cursor:
             present = {name for (name,) in cursor.execute("SELECT table_name FROM user_tables")}
-            for name, statement in definitions.items():
+            for name, statement in definitions:
                 if name.upper() in present:
                     continue
                 try:
