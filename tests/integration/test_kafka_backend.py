@@ -156,6 +156,22 @@ def test_a_sample_too_large_for_the_topic_is_permanent(kafka: Any, topic: str, o
     assert consumed(kafka, topic) == expected(1)
 
 
+@pytest.mark.parametrize("largest", [None, 100_000], ids=["ours", "small"])
+def test_a_large_write(kafka: Any, topic: str, open_backend: Open, largest: int | None) -> None:
+    """Of many messages, none larger than the topic takes."""
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    name = topic.replace("[", "-").replace("]", "")
+    if largest is not None:
+        admin = AdminClient({"bootstrap.servers": kafka.servers})
+        admin.create_topics([NewTopic(name, 2, 1, config={"max.message.bytes": str(largest)})])[name].result()
+    count = 400_000
+    noise = np.random.default_rng(1).normal(size=count)
+    batch = SampleBatch.from_columns([f"e{i % 5}" for i in range(count)], np.arange(count), noise)
+    open_backend(topic=name).write({"g": batch}, Position("j", 1))
+    assert consumed(kafka, name) == {f"e{i}": list(range(i, count, 5)) for i in range(5)}
+
+
 def test_a_broker_that_is_not_there(open_backend: Open) -> None:
     with pytest.raises(TransientError, match=r"127\.0\.0\.1:1"):
         open_backend(servers="127.0.0.1:1")

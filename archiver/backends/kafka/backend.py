@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Producer, TopicPartition
 from pydantic import Field
 
-from archiver.backends.kafka.messages import Sharding, headers
+from archiver.backends.kafka.messages import MESSAGE_BYTES, Sharding, headers
 from archiver.backends.passing import PassingOn
-from archiver.kafka import ANSWER_S, Cluster, KafkaOptions, new_topic
+from archiver.kafka import ANSWER_S, LARGEST_MESSAGE, Cluster, KafkaOptions, new_topic
 from archiver.model import ForebayError, SampleBatch, TransientError, UnsupportedError
 from archiver.model.identity import duplicates
 from archiver.ports import BackendContext, BackendLimits, BeforeCommit, Options, Position, WriteReceipt
@@ -22,6 +22,7 @@ from archiver.ports import BackendContext, BackendLimits, BeforeCommit, Options,
 _LOG = logging.getLogger(__name__)
 _POSITIONS = {"cleanup.policy": "compact"}
 _ROOM_S = 0.05
+_UNSENT_KIB = 2**20
 
 
 class KafkaBackendOptions(KafkaOptions):
@@ -63,6 +64,7 @@ class KafkaBackend(PassingOn):
         self._producer: Producer | None = None
         self._offsets: dict[str, int] = {}
         self._sharding = Sharding(options.partitions)
+        self._largest = LARGEST_MESSAGE
 
     # -- life -----------------------------------------------------------------------------------------
 
@@ -73,7 +75,8 @@ class KafkaBackend(PassingOn):
         options = self._options
         create = lambda: new_topic(options.topic, options.partitions, options.replication, {})  # noqa: E731
         count = self._cluster.topic(options.topic, create)[1]
-        self._sharding = Sharding(count)
+        self._largest = int(self._cluster.topic_settings(options.topic)["max.message.bytes"])
+        self._sharding = Sharding(count, min(MESSAGE_BYTES, self._largest // 2))
         self._cluster.topic(self._positions, lambda: new_topic(self._positions, 1, options.replication, _POSITIONS))
         with self._writing:
             self._producer = self._begin()
@@ -91,7 +94,12 @@ class KafkaBackend(PassingOn):
 
     def _begin(self) -> Producer:
         """Return a producer that no earlier one of this name can disturb, and learn what those have committed."""
-        producer = self._cluster.producer(transactional_id=self._writer, queue_buffering_max_kbytes=2**20, linger_ms=0)
+        producer = self._cluster.producer(
+            transactional_id=self._writer,
+            message_max_bytes=self._largest,
+            queue_buffering_max_kbytes=_UNSENT_KIB,
+            linger_ms=0,
+        )
         self._cluster.call("no transactions can be made", lambda: producer.init_transactions(ANSWER_S))
         self._offsets = self._committed()
         return producer

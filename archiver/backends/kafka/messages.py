@@ -15,7 +15,7 @@ from archiver.model.batch import SCHEMA_VERSION
 from archiver.model.ipc import from_ipc, to_ipc
 
 MESSAGE_BYTES = 8 * 2**20
-"""About the largest message that is made of several samples."""
+"""About the largest message that is made of several samples, where the topic takes that."""
 
 _GROUP, _SCHEMA = "forebay.group", "forebay.schema"
 
@@ -47,10 +47,13 @@ class Sharding:
     Parameters
     ----------
     partitions : int
+    message_bytes : int
+        About the largest message that is made of several samples.
     """
 
-    def __init__(self, partitions: int) -> None:
+    def __init__(self, partitions: int, message_bytes: int = MESSAGE_BYTES) -> None:
         self._partitions = partitions
+        self._message_bytes = message_bytes
         self._known: dict[str, int] = {}
 
     def messages(self, batch: SampleBatch) -> Iterator[Outgoing]:
@@ -64,7 +67,7 @@ class Sharding:
         shards = shard_of[batch.codes]
         order = np.argsort(shards, kind="stable")
         rows, shards, codes = batch.take(order), shards[order], place[batch.codes[order]]
-        most = max(1, MESSAGE_BYTES * batch.num_rows // max(1, batch.to_arrow().nbytes))
+        most = max(1, self._message_bytes * batch.num_rows // max(1, batch.to_arrow().nbytes))
         edges = [0, *(np.flatnonzero(np.diff(shards)) + 1).tolist(), batch.num_rows]
         for start, end in pairwise(edges):
             first, last = np.searchsorted(shard_of[by_shard], [shards[start], shards[start] + 1])

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.backends.kafka import messages
 from archiver.backends.kafka.messages import Sharding, headers, received
 from archiver.model import InvalidInputError, SampleBatch
 from archiver.model.ipc import from_ipc
@@ -54,11 +53,10 @@ def test_every_sample_is_in_the_partition_of_its_element_in_its_order(batch: Sam
     assert by_element(got) == by_element(rows_of(batch))
 
 
-def test_large_writes_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "MESSAGE_BYTES", 10_000)
+def test_large_writes_are_split() -> None:
     names = [f"e{i % 20}" for i in range(4000)]
     batch = SampleBatch.from_columns(names, np.arange(4000), np.arange(4000.0))
-    sent = list(Sharding(3).messages(batch))
+    sent = list(Sharding(3, 10_000).messages(batch))
     assert max(len(message.value) for message in sent) < 15_000
     got = [row for message in sent for row in rows_of(SampleBatch(from_ipc(message.value)))]
     assert by_element(got) == by_element(rows_of(batch))
