@@ -47,6 +47,8 @@ def ordinals(rows: SampleBatch, existing: Stored) -> Int64s:
         0 for a sample without another version.
     """
     held = existing.batch.num_rows
+    if not held and not _some_meet(rows):
+        return np.zeros(rows.num_rows, np.int64)
     both = SampleBatch.concat([existing.batch, rows])
     order = np.lexsort((np.arange(len(both)), both.sequence, both.source_time, both.codes))
     keys = [column[order] for column in (both.codes, both.source_time, both.sequence)]
@@ -63,3 +65,9 @@ def ordinals(rows: SampleBatch, existing: Stored) -> Int64s:
     result = np.empty(rows.num_rows, np.int64)
     result[order[new] - held] = (free[run] + rank)[new]
     return result
+
+
+def _some_meet(rows: SampleBatch) -> bool:
+    """Whether two samples of a sorted batch have one identity."""
+    same = rows.source_time[1:] == rows.source_time[:-1]
+    return bool((same & (rows.codes[1:] == rows.codes[:-1]) & (rows.sequence[1:] == rows.sequence[:-1])).any())
