@@ -15,6 +15,7 @@ Put ``pytest.register_assert_rewrite("archiver.testing")`` at the top of your ``
 from __future__ import annotations
 
 from archiver.ports import Backend, Options
+from archiver.testing.backend_suite.aggregation import AggregationContract
 from archiver.testing.backend_suite.life import (
     CompactionContract,
     OutageContract,
@@ -46,6 +47,7 @@ class BackendContract(
     OutageContract,
     SegmentContract,
     CompactionContract,
+    AggregationContract,
 ):
     """All of it."""
 
