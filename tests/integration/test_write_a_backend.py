@@ -1,4 +1,4 @@
-"""The backend of the how-to page, built from the page itself as a distribution of its own."""
+"""The backend and the source of the how-to pages, built from the pages themselves as distributions of their own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from archiver.testing.service import COMMAND
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs/how-to/write-a-backend.md"
+PAGES = ROOT / "docs/how-to"
 FILE = re.compile(r"^\*\*`([^`]+)`\*\*\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RECORDED = "time,T1\n2026-01-01T00:00:00Z,20.5\n2026-01-01T00:00:01Z,21.5\n"
 
@@ -24,25 +24,39 @@ def run(*words: object, cwd: Path, site: Path) -> subprocess.CompletedProcess[st
     return subprocess.run([str(word) for word in words], cwd=cwd, env=environment, capture_output=True, text=True)
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that the page shows, in a folder."""
-    folder = tmp_path_factory.mktemp("project")
-    for name, content in FILE.findall(PAGE.read_text(encoding="utf-8")):
+def written(page: str, folder: Path) -> Path:
+    """Write the files that a page shows into a folder."""
+    for name, content in FILE.findall((PAGES / page).read_text(encoding="utf-8")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content, encoding="utf-8")
     return folder
 
 
-@pytest.fixture(scope="module")
-def site(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that the distribution is installed into, without network."""
+def installed(project: Path, place: Path) -> Path:
+    """Install a distribution into a folder, without network."""
     pytest.importorskip("hatchling", reason="hatchling is not installed (the group build)")
-    place = tmp_path_factory.mktemp("site")
     options = ["--quiet", "--no-index", "--no-build-isolation", "--no-deps", "--no-compile", "--target", place]
     done = run(sys.executable, "-m", "pip", "install", *options, project, cwd=project, site=place)
     assert done.returncode == 0, done.stderr
     return place
+
+
+def passed(project: Path, site: Path) -> int:
+    """Run the tests of a distribution where it is installed; return how many passed."""
+    done = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", cwd=project, site=site)
+    assert done.returncode == 0, done.stdout[-4000:]
+    found = re.search(r"(\d+) passed", done.stdout)
+    return int(found[1]) if found else 0
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written("write-a-backend.md", tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def site(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return installed(project, tmp_path_factory.mktemp("site"))
 
 
 def test_the_page_shows_every_file_and_stays_short(project: Path):
@@ -51,20 +65,28 @@ def test_the_page_shows_every_file_and_stays_short(project: Path):
     assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in python if "src" in file.parts) < 200
 
 
-def test_it_is_clean(project: Path):
-    ruff = pytest.importorskip("ruff", reason="ruff is not installed (the group dev)")
-    assert ruff
+@pytest.mark.parametrize("page", ["write-a-backend.md", "write-a-source.md"])
+def test_it_is_clean(page: str, tmp_path: Path):
+    pytest.importorskip("ruff", reason="ruff is not installed (the group dev)")
+    written(page, tmp_path)
     for verb in (["check"], ["format", "--check"]):
-        done = run(sys.executable, "-m", "ruff", *verb, "--line-length", "120", project, cwd=project, site=project)
+        done = run(sys.executable, "-m", "ruff", *verb, "--line-length", "120", tmp_path, cwd=tmp_path, site=tmp_path)
         assert done.returncode == 0, done.stdout
 
 
-def test_it_passes_the_contract_suite_as_a_distribution_of_its_own(project: Path, site: Path):
-    done = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", cwd=project, site=site)
-    assert done.returncode == 0, done.stdout[-4000:]
-    passed = re.search(r"(\d+) passed", done.stdout)
-    assert passed is not None
-    assert int(passed[1]) > 100
+def test_the_backend_passes_the_contract_suite_as_a_distribution_of_its_own(project: Path, site: Path):
+    assert passed(project, site) > 100
+
+
+def test_the_source_passes_the_contract_suite_as_a_distribution_of_its_own(tmp_path: Path):
+    project = written("write-a-source.md", tmp_path / "project")
+    site = installed(project, tmp_path / "site")
+    assert passed(project, site) > 5
+    sources = '[[sources]]\nname = "lines"\nkind = "counter"\nfile = "plant.log"\ninterval_s = 10\n'
+    backends = '[[backends]]\nname = "lake"\nkind = "memory"\n[[groups]]\nname = "all"\nelements = ["*"]\n'
+    (tmp_path / "forebay.toml").write_text(f'{sources}{backends}backends = ["lake"]\n')
+    done = run(*COMMAND, "check", "forebay.toml", cwd=tmp_path, site=site)
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_archive_stores_in_it_by_its_name(project: Path, site: Path, tmp_path: Path):
