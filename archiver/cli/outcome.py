@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 _KEY = b"forebay.outcome"
 _LISTED = 10
+_LATE = "late: "  # another one answered before, which is no trouble to the reader
 
 
 class Rows:
@@ -62,7 +63,7 @@ def outcome_of(file: Path | None, format_name: str) -> dict[str, Any]:
 def remarks(outcome: Mapping[str, Any]) -> Iterator[str]:
     """Yield in words what an outcome says: what failed, what is missing, and how the answer goes on."""
     for part in outcome.get("parts", ()):
-        if "trouble" in part:
+        if not part.get("trouble", _LATE).startswith(_LATE):
             yield f"{part['backend']}: {part['trouble']}"
     if not outcome.get("complete", True):
         yield "the answer is partial"

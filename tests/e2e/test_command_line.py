@@ -24,6 +24,8 @@ T0 = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
 DAY = ("--from", "2026-01-01T00:00:00Z", "--to", "2026-01-02T00:00:00Z")
 SECOND = 10**9
 CONFIG = """
+[query]
+hedge_after = "1h"
 [[backends]]
 name = "lake"
 kind = "parquet"
@@ -208,6 +210,7 @@ def test_what_comes_with_the_rows_is_on_the_error_stream(data: Path, forebay, tm
         "lake=2026-01-01T00:00:30Z/2026-01-01T12:00:00Z",
     )
     assert lacking.errors.splitlines() == [
+        "the answer is partial",
         "missing: all elements, 2026-01-01T00:00:00.000000000Z to 2026-01-01T00:00:30.000000000Z: "
         "no range of the query names a backend for it",
         "missing: all elements, 2026-01-01T12:00:00.000000000Z to 2026-01-02T00:00:00.000000000Z: "
@@ -218,7 +221,8 @@ def test_what_comes_with_the_rows_is_on_the_error_stream(data: Path, forebay, tm
 def test_rows_to_the_output_are_rows_only(data: Path, forebay):
     done = forebay("query", "P:int", "P:intt", *DAY, "--data", data)
     assert done.text.splitlines()[1:] == [f"P:int,2026-01-01T00:00:00.000000007Z,{2**63 - 1},{2**63 + 1}"]
-    (line,) = done.errors.splitlines()
+    partial, line = done.errors.splitlines()
+    assert partial == "the answer is partial"
     assert line.startswith("missing: P:intt, ")
     assert line.endswith("no backend has a sample of it; did you mean 'P:int'?")
     objects = forebay("query", "P:int", *DAY, "--data", data, "--format", "ndjson").text.splitlines()
