@@ -196,3 +196,25 @@ def test_a_cursor_goes_with_its_condition():
     cursor.table()
     with pytest.raises(InvalidInputError, match="condition"):
         execute(where("y = 0", limit=1, cursor=cursor.cursor), readers, now=100)
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "expected"),
+    [
+        ("y < 1.5", [1, 2], [1, -1]),
+        ("y <= 1.5", [1, 2], [1, -1]),
+        ("y > 1.5", [1, 2], [-1, 1]),
+        ("y >= 1.5", [1, 2], [-1, 1]),
+        ("y != 1.5", [1, 2], [1, 1]),
+        ("y = 9007199254740993", [2**53, 2**53 + 1], [-1, 1]),
+        ("y = 9007199254740993", [2.0**53, 2.0**53 + 2], [-1, -1]),
+        ("y < 9007199254740993", [2.0**53, 2.0**53 + 2], [1, -1]),
+        ("y > 9007199254740993", [2.0**53, 2.0**53 + 2], [-1, 1]),
+        ("y >= 9007199254740995", [2.0**53 + 2, 2.0**53 + 4], [-1, 1]),
+        ("y <= 9007199254740995", [2.0**53 + 2, 2.0**53 + 4], [1, -1]),
+        ("y = 0.1", [0.1, 0.3 - 0.2], [1, -1]),
+    ],
+)
+def test_numbers_are_compared_as_they_are_written(text, values, expected):
+    [test] = Condition.parse(text).tests
+    assert judged(test, SampleBatch.from_columns("y", [0, 1], values), lambda name: {}).tolist() == expected

@@ -207,3 +207,17 @@ def test_millions_of_rows_are_held_a_window_at_a_time(monkeypatch):
     assert max(held) <= 20_000
     [whole] = [part for part in answer.parts if part.rows]
     assert (whole.interval, whole.rows) == (Interval(0, 2 * count + 5), 3 * count)
+
+
+def test_of_two_samples_as_close_the_earlier_counts():
+    of = memory(SampleBatch.from_columns("a", [0, 10], [1.0, 2.0]))
+    rows = table("a", of=of, join=Join(Match.NEAREST, 10, step_ns=5), interval=Interval(0, 11))
+    assert [row["a"] for row in rows] == [1.0, 1.0, 2.0]
+
+
+def test_a_row_waits_for_the_window_that_its_tolerance_reaches(monkeypatch):
+    monkeypatch.setattr(windows, "WINDOW_ROWS", 3)
+    times = np.arange(0, 100, 10)
+    of = memory(SampleBatch.from_columns("a", times, times.astype(float)))
+    rows = table("a", of=of, join=Join(Match.LINEAR, 10, step_ns=1), interval=Interval(0, 90))
+    assert [row["a"] for row in rows] == pytest.approx(list(range(90)))
