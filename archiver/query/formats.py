@@ -7,8 +7,8 @@ look says `archiver.query.text`. JSON is
 where the outcome is asked for, that without the samples is a last line, in CSV after ``# ``.
 
 Arrow and Parquet have the columns of `Answer.schema`, times as int64 ns. What was asked is in the metadata of the
-schema (``forebay.query``). The outcome (complete, parts, missing, cursor) is known after the rows: in Parquet it is in the file's
-metadata, in Arrow in that of a last, empty batch; both under ``forebay.outcome``, as JSON.
+schema (``forebay.query``). The outcome (complete, parts, missing, cursor) is known after the rows: in Parquet it is in
+the file's metadata, in Arrow in that of a last, empty batch; both under ``forebay.outcome``, as JSON.
 """
 
 from __future__ import annotations
