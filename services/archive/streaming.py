@@ -62,8 +62,8 @@ class AnswerResponse(Response):
             pass
         await run_in_threadpool(self._answer.cancel)
 
-    def _next(self) -> bytes | None:
-        return next(self._chunks, None)
+    def _next(self) -> bytes:
+        return next((chunk for chunk in self._chunks if chunk), b"")
 
     def _let_go(self) -> None:
         close = getattr(self._chunks, "close", None)
@@ -82,6 +82,6 @@ class AnswerResponse(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         for chunk in head:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        while (chunk := await run_in_threadpool(self._next)) is not None:
+        while chunk := await run_in_threadpool(self._next):
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
