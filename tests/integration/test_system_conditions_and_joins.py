@@ -39,6 +39,11 @@ def test_states_go_by_name_and_elements_by_their_aliases(make_archive, stored: b
         assert chosen(archive, "V1 = 'OPEN'") == [20.0, 30.0, 40.0]
         assert chosen(archive, "valve = 2 and ramp < 70") == [0.0, 10.0, 50.0, 60.0]
         assert chosen(archive, "V1 = 'OPEN'", backend="warm") == [20.0, 30.0, 40.0]
+        for backend in ("lake", "warm"):  # a backend that aggregates by itself knows nothing of the condition
+            where = Condition.parse("V1 = 'OPEN'")
+            query = Query(("ramp",), SPAN, where=where, aggregates=("count", "mean"), backend=backend)
+            [row] = archive.query(query).table().to_pylist()
+            assert (row["count"], row["mean"]) == (3, 30.0)
         wide = archive.query(Query(("ramp", "V1"), SPAN, join=Join(times_of="V1"))).table().to_pylist()
         assert [(row["ramp"], row["valve"]) for row in wide] == [(20.0, 1), (50.0, 2)]
 
