@@ -18,6 +18,7 @@ from archiver.model import TransientError
 
 _LAST_WORDS_S = 2.0
 _ZMQ_FRAME = 2**20
+_TURNS = 5
 
 
 class Server:
@@ -98,6 +99,8 @@ class Server:
             await self._ended.wait()
             if listening is not None:
                 listening.close()
+                for _ in range(_TURNS):  # asyncio forgets a connection that it has accepted and not yet made ours
+                    await asyncio.sleep(0)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_WORDS_S):
                     await asyncio.gather(*(subscriber.idle.wait() for subscriber in self._subscribers))
