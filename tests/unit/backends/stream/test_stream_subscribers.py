@@ -198,7 +198,7 @@ def test_an_address_in_use_is_said(make: Make, tmp_path: Path) -> None:
 
 def test_options_that_say_nothing_are_refused() -> None:
     for given in ({}, {"publish": "127.0.0.1:1"}, {"tcp": "nowhere"}):
-        with pytest.raises(ValueError, match="tcp|together"):
+        with pytest.raises(ValueError, match=r"tcp|together"):
             StreamOptions.model_validate(given)
 
 
