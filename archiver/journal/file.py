@@ -9,35 +9,27 @@ from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from pydantic import Field
-
+from archiver.journal.bounds import Bounds
 from archiver.journal.frames import Entry
 from archiver.journal.payload import decode, encode
 from archiver.journal.recent import Recent, run_of
 from archiver.journal.segments import Segments
 from archiver.journal.waiting import Waiting
 from archiver.model import BackpressureError, ForebayError, PermanentError, SampleBatch, TransientError
-from archiver.model.time import DAY_NS, now
+from archiver.model.time import now
 from archiver.ports import JournalEntry, JournalState, Options
 
 _LOG = logging.getLogger(__name__)
 _CACHED_BYTES = 64 * 2**20
 _GROUP_BYTES = 16 * 2**20
-_NEARLY = 0.9
 _AGE_STEPS = 1000
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 
 
-class FileOptions(Options):
+class FileOptions(Bounds):
     """Bounds of the embedded journal."""
-
-    max_bytes: int = Field(10 * 2**30, gt=0, description="samples kept at most, in bytes")
-    max_age_s: int = Field(30 * DAY_NS // 10**9, gt=0, description="age of its oldest sample when it counts as full")
-    when_full: Literal["block", "drop_oldest"] = Field(
-        "block", description="block: sources wait; drop_oldest: lanes that are behind lose samples, on record"
-    )
 
 
 @dataclass
@@ -134,7 +126,8 @@ class FileJournal:
         task = _Task(batch, Entry(batch.num_rows, received, account, encode(batch)))
         task.future.set_running_or_notify_cancel()  # nobody may cancel it: it will be durable
         with self._condition:
-            full = self._why_full(task.entry.size)
+            held, age_s = self._state.bytes + self._queued_bytes, self._waiting.of_oldest(self._state)
+            full = self.options.why_full(held, task.entry.size, age_s)
             if full or self._closing:
                 task.future.set_exception(BackpressureError(full or "the archive is shutting down", 1.0))
                 return task.future
@@ -169,25 +162,11 @@ class FileJournal:
         """Return how full it is as a share of its bounds, of size or age, whichever is nearer."""
         with self._condition:
             age_s = self._waiting.of_oldest(self._state)
-            return max(self._state.bytes / self.options.max_bytes, age_s / self.options.max_age_s)
+            return self.options.share(self._state.bytes, age_s)
 
     def overfull(self) -> bool:
         """Whether the policy is to drop the oldest entries, and the journal is within a tenth of a bound."""
-        return self.options.when_full == "drop_oldest" and self.fullness() > _NEARLY
-
-    def _why_full(self, more: int) -> str:
-        held = self._state.bytes + self._queued_bytes
-        if held + more > self.options.max_bytes:
-            return (
-                f"the journal is full ({held} of {self.options.max_bytes} bytes): a backend is behind; "
-                "see `forebay backends`, then repair it or raise journal.max_bytes"
-            )
-        if self._waiting.of_oldest(self._state) > self.options.max_age_s:
-            return (
-                f"the journal's oldest sample waits for more than {self.options.max_age_s} s: a backend is behind; "
-                "see `forebay backends`, then repair it or raise journal.max_age_s"
-            )
-        return ""
+        return self.options.drops(self.fullness())
 
     def _run(self) -> None:
         while True:

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 import pyarrow as pa
 
-from archiver.model.errors import InvalidInputError
+from archiver.model.errors import InvalidInputError, PermanentError
 
 
 class Kind(IntEnum):
@@ -102,3 +102,12 @@ def kind_of(type_: pa.DataType) -> Kind:
     raise InvalidInputError(
         f"values of Arrow type {type_} cannot be archived; cast them to a number, bool, text or binary"
     )
+
+
+def check_text(kind: Kind, values: pa.Array) -> None:
+    """Raise `PermanentError` when values of a kind of text are not UTF-8: a database would refuse them one by one."""
+    if kind.item is Kind.TEXT:
+        try:
+            values.validate(full=True)
+        except pa.ArrowInvalid as exc:
+            raise PermanentError(f"a text is not UTF-8 and cannot be stored: {exc}; send it as binary") from exc

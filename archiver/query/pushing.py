@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 
-from archiver.model import Interval, SampleBatch, StoppedError, TransientError
+from archiver.model import Interval, SampleBatch, TransientError
 from archiver.model.grid import Grid
 from archiver.model.interruption import Interruption
 from archiver.model.partials import Partials, interleaved, together
@@ -17,7 +16,7 @@ from archiver.model.reducing import reduced
 from archiver.ports import Aggregated, SupportsAggregation
 from archiver.query.choosing import Step
 from archiver.query.prefetch import Prefetched
-from archiver.query.reading import Reading
+from archiver.query.reading import Reading, timed
 from archiver.query.request import Part
 
 Read = Callable[[Sequence[str], Interval], Iterator[SampleBatch]]
@@ -102,22 +101,7 @@ class Pushing:
         query, reader = self.reading.query, self.reading.readers[step.backends[0]]
         assert isinstance(reader, SupportsAggregation), "it was asked whether it can"
         answers = reader.aggregate(step.elements, self.grid, query.aggregates, self.until, groups=query.groups or None)
-        while True:
-            start = time.perf_counter()
-            try:
-                with interruption.applied():
-                    answer = next(answers, None)
-            except TransientError as exc:
-                if interruption.is_set:
-                    raise StoppedError("the reader went away") from exc
-                raise
-            finally:
-                part.seconds += time.perf_counter() - start
-            part.first_s = part.first_s or part.seconds
-            if answer is None:
-                return
-            part.rows += len(answer.cells)
-            yield answer
+        yield from timed(answers, lambda answer: len(answer.cells), part, interruption)
 
     def _completed(self, answer: Aggregated) -> Iterator[Partials]:
         """Yield the cells of an answer, and of what it leaves."""

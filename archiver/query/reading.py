@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from archiver.query.choosing import Known, Step
 from archiver.query.hedging import Runner, first_to_answer
 from archiver.query.record import Record
 from archiver.query.request import Part, Query, Role
+
+T = TypeVar("T")
 
 CHUNK_ROWS = 1_000_000
 """How many samples one call of a reader is expected to give; more elements or time make more calls."""
@@ -152,8 +155,9 @@ class _StepReading:
             batches = self._reading.readers[backend].read(
                 elements, interval, groups=query.groups or None, as_of=query.as_of, versions=query.versions
             )
-            timed = _timed(batches, part, interruption)
-            yield from timed if last is None else after(timed, last)
+            answers = timed(batches, len, part, interruption)
+            filled = (batch for batch in answers if batch.num_rows)
+            yield from filled if last is None else after(filled, last)
 
     def _fail(self, exc: TransientError, reached: str) -> None:
         """Go on with the next backend after an outage, or note that there is none."""
@@ -173,12 +177,13 @@ class _StepReading:
         self._parts[self._order[0]].trouble = ""
 
 
-def _timed(batches: Iterator[SampleBatch], part: Part, interruption: Interruption) -> Iterator[SampleBatch]:
+def timed(answers: Iterator[T], rows: Callable[[T], int], part: Part, interruption: Interruption) -> Iterator[T]:
+    """Yield what a backend answers, and note in a part how long that took and how many rows it was."""
     while True:
         start = time.perf_counter()
         try:
             with interruption.applied():
-                batch = next(batches, None)
+                answer = next(answers, None)
         except TransientError as exc:
             if interruption.is_set:
                 raise StoppedError("the reader went away") from exc
@@ -186,11 +191,10 @@ def _timed(batches: Iterator[SampleBatch], part: Part, interruption: Interruptio
         finally:
             part.seconds += time.perf_counter() - start
         part.first_s = part.first_s or part.seconds
-        if batch is None:
+        if answer is None:
             return
-        if batch.num_rows:
-            part.rows += batch.num_rows
-            yield batch
+        part.rows += rows(answer)
+        yield answer
 
 
 def chunks(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from archiver.backends.influx import layout, names, packing
 from archiver.model import Kind, PermanentError, SampleBatch
 from archiver.model.batch import Int64s
+from archiver.model.kind import check_text
 
 ROWS_AT_ONCE = 25_000
 BODY_BYTES = 4 * 2**20
@@ -104,7 +105,7 @@ def _forms(kind: Kind, rows: SampleBatch) -> Iterator[tuple[str, NDArray[np.bool
         numbers = values.view(pa.int64()) if kind is Kind.UINT else values
         yield kind.column, None, [(kind.column, _integers(numbers))]
     else:
-        _check_text(kind, values)
+        check_text(kind, values)
         yield from _in_parts(kind.column, packing.to_base64(packing.pack(kind, values)), None)
 
 
@@ -119,7 +120,7 @@ def _floats(values: pa.Array) -> Iterator[tuple[str, NDArray[np.bool_] | None, F
 
 
 def _texts(values: pa.Array) -> Iterator[tuple[str, NDArray[np.bool_] | None, Fields]]:
-    _check_text(Kind.TEXT, values)
+    check_text(Kind.TEXT, values)
     long = pc.greater(pc.binary_length(values), layout.PART_LENGTH)
     unfit = _numpy(pc.or_(long, pc.match_substring_regex(values, _UNFIT_TEXT)))
     if not unfit.all():
@@ -171,14 +172,6 @@ def _wrapped(values: pa.LargeStringArray, before: str, after: str) -> pa.LargeSt
     ends = (pa.scalar(text, pa.large_utf8()) for text in (before, after, ""))
     first, last, between = ends
     return pc.binary_join_element_wise(first, values, last, between)
-
-
-def _check_text(kind: Kind, values: pa.Array) -> None:
-    if kind.item is Kind.TEXT:
-        try:
-            values.validate(full=True)
-        except pa.ArrowInvalid as exc:
-            raise PermanentError(f"a text is not UTF-8 and cannot be stored: {exc}; send it as binary") from exc
 
 
 def _cut(lines: pa.LargeStringArray) -> Iterator[memoryview]:

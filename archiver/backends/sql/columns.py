@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from archiver.backends.sql import lists
-from archiver.model import Kind, PermanentError, SampleBatch
+from archiver.model import Kind, SampleBatch
 from archiver.model.batch import Int32s, schema_of
+from archiver.model.kind import check_text
 
 Columns = dict[str, pa.Array]
 """Arrow arrays of equal length without nulls; at most one is not of numbers, and that is the last."""
@@ -126,7 +127,7 @@ def _filter(array: pa.Array, rows: pa.Array | None) -> pa.Array:
 def _forms(kind: Kind, values: pa.Array, exact: Exactness) -> Iterator[tuple[pa.Array | None, Columns]]:
     """Yield which rows a form takes (None is all), and its columns for all rows."""
     if kind.is_list:
-        _check_text(kind, values.flatten())
+        check_text(kind, values.flatten())
         counts, data = lists.pack(kind, values)
         yield None, {"int_value": counts, "bytes_value": data}
     elif kind is Kind.FLOAT:
@@ -134,7 +135,7 @@ def _forms(kind: Kind, values: pa.Array, exact: Exactness) -> Iterator[tuple[pa.
         odd = None if exact.every_float else pc.or_(pc.is_nan(values), pc.equal(bits, np.iinfo(np.int64).min))
         yield from _split(odd, {"float_value": values}, {"int_value": bits})
     elif kind is Kind.TEXT:
-        _check_text(kind, values)
+        check_text(kind, values)
         yield from _split(_odd_texts(values, exact), {"text_value": values}, {"bytes_value": values.cast(pa.binary())})
     elif kind is Kind.BINARY:
         yield None, {"bytes_value": values}
@@ -155,14 +156,6 @@ def _split(odd: pa.Array | None, usual: Columns, unusual: Columns) -> Iterator[t
     else:
         yield pc.invert(odd), usual
         yield odd, unusual
-
-
-def _check_text(kind: Kind, values: pa.Array) -> None:
-    if kind.item is Kind.TEXT:
-        try:
-            values.validate(full=True)
-        except pa.ArrowInvalid as exc:
-            raise PermanentError(f"a text is not UTF-8 and cannot be stored: {exc}; send it as binary") from exc
 
 
 def _value(kind: Kind, stored: pa.RecordBatch) -> pa.Array:

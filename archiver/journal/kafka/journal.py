@@ -33,7 +33,6 @@ _POLL_S = 0.1
 _AT_ONCE = 500
 _RETRY_S = 1.0
 _PURGE_S = 5.0
-_NEARLY = 0.9
 _AGE_STEPS = 1000
 _NOTHING = JournalState(0, 0, 0, 1, 0, None, 0)
 
@@ -268,11 +267,11 @@ class KafkaJournal:
         """Return how full it is as a share of its bounds, of size or age, whichever is nearer."""
         with self._condition:
             age_s = self._waiting.of_oldest(self._state)
-            return max(self._state.bytes / self.options.max_bytes, age_s / self.options.max_age_s)
+            return self.options.share(self._state.bytes, age_s)
 
     def overfull(self) -> bool:
         """Whether the policy is to drop the oldest entries, and the journal is within a tenth of a bound."""
-        return self.options.when_full == "drop_oldest" and self.fullness() > _NEARLY
+        return self.options.drops(self.fullness())
 
     def _why_not(self, more: int) -> str:
         """Return why an entry cannot be taken now, nothing when it can."""
@@ -283,18 +282,8 @@ class KafkaJournal:
         silent_s = time.monotonic() - self._heard if self._queued else 0.0
         if silent_s > self.options.timeout_s:
             return f"Kafka {self.options.servers} has not answered for {silent_s:.0f} s, and batches wait for it"
-        held = self._state.bytes + self._queued_bytes
-        if held + more > self.options.max_bytes:
-            return (
-                f"the journal is full ({held} of {self.options.max_bytes} bytes): a backend is behind; "
-                "see `forebay backends`, then repair it or raise journal.max_bytes"
-            )
-        if self._waiting.of_oldest(self._state) > self.options.max_age_s:
-            return (
-                f"the journal's oldest sample waits for more than {self.options.max_age_s} s: a backend is behind; "
-                "see `forebay backends`, then repair it or raise journal.max_age_s"
-            )
-        return ""
+        held, age_s = self._state.bytes + self._queued_bytes, self._waiting.of_oldest(self._state)
+        return self.options.why_full(held, more, age_s)
 
     # -- following ------------------------------------------------------------------------------------
 

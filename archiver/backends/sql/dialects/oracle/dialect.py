@@ -251,6 +251,6 @@ def _fetch(connection: Connection, statement: str, values: Mapping[str, int | No
             for frame in raw.fetch_df_batches(statement, values, size=ROWS_PER_FETCH, requested_schema=STORED_SCHEMA):
                 for batch in pa.table(frame).to_batches():
                     yield pa.RecordBatch.from_arrays(batch.columns, schema=STORED_SCHEMA)
-    except Exception:
+    except Exception:  # whatever it was, the connection may be in the midst of an answer: it is not lent again
         connection.invalidate()
         raise
