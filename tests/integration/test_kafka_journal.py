@@ -168,6 +168,24 @@ def test_a_producer_that_lost_track_is_replaced(open_journal: Open) -> None:
     assert journal._producer is not first
 
 
+def test_what_was_sent_counts_before_it_was_seen(open_journal: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The brokers have two batches of which the consumer saw one: the third is counted after both."""
+    monkeypatch.setattr("archiver.journal.kafka.journal._AT_ONCE", 0)
+    journal, seen = open_journal(), threading.Semaphore(0)
+    is_entry = journal._is_entry
+    monkeypatch.setattr(journal, "_is_entry", lambda message: seen.acquire() and is_entry(message))
+    futures = [journal.append(numbered(0)), journal.append(numbered(100))]
+    end = time.monotonic() + SOON_S
+    while journal._queued and time.monotonic() < end:
+        time.sleep(0.01)
+    seen.release()
+    assert journal.wait(0, SOON_S)
+    futures.append(journal.append(numbered(200)))
+    seen.release(2)
+    assert [future.result(SOON_S) for future in futures] == [1, 2, 3]
+    assert open_journal().state().rows == journal.state().rows == 300
+
+
 def test_passwords(kafka: Any, open_journal: Open) -> None:
     """The right one opens; a wrong one is said to be wrong."""
     servers = f"127.0.0.1:{kafka.port_with_password}"

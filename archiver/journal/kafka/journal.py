@@ -350,8 +350,8 @@ class KafkaJournal:
                 oldest=seen[0][0].received if old.oldest is None else old.oldest,
                 newest=max(old.newest, end.newest),
             )
-            if not self._queued:
-                self._sent = end  # with what others appended, without what was refused
+            if not self._queued and max(self._unsettled, default=0) <= self._state.last:
+                self._sent = end  # all that was sent was seen: with what others appended, without what was refused
             self._condition.notify_all()
         self._settle([entry.offset for _, entry, _ in seen])
 
