@@ -65,6 +65,7 @@ def query(
     tolerance: Annotated[str, typer.Option(metavar="DURATION", help="How far a sample may be from its row.")] = "",
     step: Annotated[str, typer.Option(metavar="DURATION", help="Rows at multiples of this, such as 1s.")] = "",
     times_of: Annotated[str, typer.Option(metavar="ELEMENT", help="Rows at the times of this element.")] = "",
+    points: Annotated[int, typer.Option(help="About so many samples of each element, for a plot.")] = 0,
     require: Require = None,
     plan: PlanOnly = False,
     format_: Annotated[Format, typer.Option("--format", help="csv, json, ndjson, arrow or parquet.")] = Format.CSV,
@@ -95,6 +96,7 @@ def query(
             complete=require == "complete",
             where=Condition.parse(where) if where else None,
             join=Join.parse(wide or "", tolerance, step, times_of),
+            points=points,
         )
         if plan:
             _show_plan(face.plan(question), format_)

@@ -211,6 +211,7 @@ def _question(query: Query) -> dict[str, Any]:
         "bucket": f"{query.bucket_ns}ns" if query.bucket_ns else "",
         "as_of": "" if query.as_of is None else format_time(query.as_of),
         "versions": query.versions,
+        "points": query.points,
         "require": "complete" if query.complete else "",
         "where": "" if query.where is None else query.where.text,
         **({} if query.join is None else _wide(query.join)),

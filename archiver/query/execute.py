@@ -32,6 +32,7 @@ from archiver.query.record import Record
 from archiver.query.request import Missing, Query
 from archiver.query.shape import kinds_in
 from archiver.query.silence import Silence
+from archiver.query.thinning import thinned
 from archiver.query.truth import Truth
 from archiver.query.windows import Ask, Windows
 
@@ -231,6 +232,8 @@ class _Execution:
             place = scope.place
             identity = (place.element, place.time, place.sequence)
             batches = after(batches, (*identity, place.receive_time) if query.versions else identity)
+        if query.points:
+            batches = thinned(batches, query.interval, query.points)
         for batch in batches:
             self._answered.update(batch.present())
             yield batch

@@ -24,6 +24,7 @@ AGGREGATES = (
     "integral",
 )
 """Names of the aggregates that a query may ask for; `archiver.query.buckets` says what each is."""
+FEWEST_POINTS = 10
 WEIGHTED = frozenset({"time_weighted_mean", "integral"})
 """Those of them that count a value for as long as it was held."""
 
@@ -103,6 +104,8 @@ class Query:
         Only samples at whose source time this holds; of a join, only rows at whose time it does.
     join : Join, optional
         The elements side by side, a row per time, instead of one after the other.
+    points : int
+        Of each element only about so many samples, those that a plot needs; all when 0. See `archiver.query.thinning`.
 
     Raises
     ------
@@ -125,6 +128,7 @@ class Query:
     complete: bool = False
     where: Condition | None = None
     join: Join | None = None
+    points: int = 0
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.aggregates if name not in AGGREGATES]
@@ -147,6 +151,15 @@ class Query:
             (self.join is not None and self.before > 0, "a join uses the value before by itself; leave out before"),
             (self.join is not None and bool(self.aggregates), "a join is of samples; leave out the aggregates"),
             (self.join is not None and self.versions, "a join is of valid samples; leave out versions"),
+            (
+                self.points != 0 and self.points < FEWEST_POINTS,
+                f"points = {self.points}; it is {FEWEST_POINTS} or more",
+            ),
+            (self.points > 0 and self.limit is not None, "a plot is of the whole interval; leave out the limit"),
+            (
+                self.points > 0 and (self.versions or bool(self.aggregates) or self.join is not None),
+                "points chooses among valid samples; leave out aggregates, joins and versions",
+            ),
         )
         for wrong, message in checks:
             if wrong:

@@ -49,6 +49,7 @@ class Question(BaseModel):
     tolerance: str = Field("", description="of a wide table: how far a sample may be from its row, such as 5s")
     step: str = Field("", description="of a wide table: rows at multiples of this since the epoch, such as 1s")
     times_of: str = Field("", description="of a wide table: rows at the times of this element; of all if empty")
+    points: int = Field(0, ge=0, description="only about so many samples of each element, those that a plot needs")
     require: Literal["", "complete"] = Field("", description="complete: an error instead of a partial answer")
     outcome: bool = Field(False, description="CSV and NDJSON end with a line that says it")
 
@@ -79,5 +80,6 @@ class Question(BaseModel):
             versions=self.versions,
             complete=self.require == "complete",
             where=condition_of(self.where) if self.where else None,
+            points=self.points,
             join=Join.parse(self.wide, self.tolerance, self.step, self.times_of),
         )

@@ -52,6 +52,9 @@ def get_samples(
     tolerance: Annotated[str, Parameter(description="of a wide table: how far a sample may be, such as 5s")] = "",
     step: Annotated[str, Parameter(description="of a wide table: a row each, such as 1s")] = "",
     times_of: Annotated[str, Parameter(description="of a wide table: rows at the times of this element")] = "",
+    points: Annotated[
+        int, Parameter(ge=0, description="only about so many samples of each element, those that a plot needs")
+    ] = 0,
     require: Annotated[
         Literal["", "complete"], Parameter(description="complete: an error instead of a partial answer")
     ] = "",
@@ -83,6 +86,7 @@ def get_samples(
         tolerance=tolerance,
         step=step,
         times_of=times_of,
+        points=points,
         require=require,
         outcome=outcome,
     )
