@@ -211,4 +211,5 @@ def _downsampled(name: str, times: Times, numbers: Numbers, **how: int) -> Rows:
         raise UnsupportedError("points needs the package tsdownsample: pip install 'forebay[http]'") from exc
     is_long = int(times[-1]) - int(times[0]) >= _LONGEST_NS
     chosen = getattr(tsdownsample, name)().downsample(*([] if is_long else [times]), numbers, **how)
-    return np.asarray(chosen, np.intp)
+    rows: Rows = np.asarray(chosen, np.intp)
+    return rows
