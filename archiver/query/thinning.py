@@ -181,7 +181,8 @@ def _fewer(rows: Rows, times: Times, state: NDArray[np.int8], count: int) -> Row
     order = np.argsort(key, kind="stable")
     change = np.flatnonzero(np.diff(key[order])) + 1
     ends = np.concatenate([[0], change, change - 1, [len(rows) - 1]])
-    return rows[order[ends]]
+    fewer: Rows = rows[order[ends]]
+    return fewer
 
 
 def _numbers(batch: SampleBatch) -> Numbers:
