@@ -15,6 +15,11 @@ _LEFT_OUT = [
     re.compile(r"(?<=\))\s*(PCTFREE \d+|NOLOGGING|\s)+$", re.IGNORECASE),
     re.compile(r"(?<=FOR UPDATE) WAIT \d+", re.IGNORECASE),
 ]
+_SAID_OTHERWISE = [
+    (re.compile(r"= ANY \(", re.IGNORECASE), "IN ("),
+    (re.compile(r"\bBITAND\((\w+),", re.IGNORECASE), r"BITAND(CAST(\1 AS BIGINT),"),
+    (re.compile(r"\bSUM\((float_value|CAST\(\w+ AS BINARY_DOUBLE\))\)"), r"CAST(SUM(\1) AS DOUBLE PRECISION)"),
+]
 _MERGE_WHERE = re.compile(r"WHEN MATCHED THEN UPDATE SET (.*?) WHERE (.*?) (?=WHEN NOT MATCHED)", re.DOTALL)
 _CASTS = {
     v.NUMBER: "NUMERIC(38, 10)",
@@ -40,6 +45,8 @@ def to_h2(statement: str, types: Sequence[int]) -> str:
     text = _TOKEN.sub(mark, statement)
     for pattern in _LEFT_OUT:
         text = pattern.sub("", text)
+    for pattern, words in _SAID_OTHERWISE:
+        text = pattern.sub(words, text)
     return _MERGE_WHERE.sub(r"WHEN MATCHED AND (\2) THEN UPDATE SET \1 ", text)
 
 

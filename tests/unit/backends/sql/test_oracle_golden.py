@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+from archiver.backends.sql.cells import Cells
 from archiver.backends.sql.dialects.oracle import schema, statements
 from archiver.backends.sql.dialects.oracle.hybrid import ColdFiles
 from archiver.backends.sql.dialects.oracle.review import Review
 from archiver.backends.sql.tables import SAMPLE_COLUMNS, Tables
 from archiver.model import ArchiveGroup, Interval
+from archiver.model.grid import Grid
 from archiver.model.time import DAY_NS, MAX_TIME
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -33,6 +35,9 @@ def samples_statements() -> Iterator[str]:
     yield statements.read_block([slow.samples, fast.samples], 1)
     yield statements.instants(slow.samples, TABLES.staging)
     yield statements.last_before(slow.samples, 2)
+    cells = Cells(Grid(Interval(-5, DAY_NS), DAY_NS // 24), frozenset({"min", "mean", "first"}), statements.WORDS)
+    yield cells.select(slow.samples.name, statements.any_of(2))
+    yield cells.instants(slow.samples.name, statements.any_of(1))
     yield schema.drop_partition(slow.samples, 5 * DAY_NS)
     yield schema.delete_interval(slow.samples, Interval(-1, 5), to_the_end=False)
     yield schema.delete_interval(slow.samples, Interval(5, MAX_TIME), to_the_end=True)

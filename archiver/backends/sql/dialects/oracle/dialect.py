@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import URL, Connection, Executable, Table, create_engine, delete, event, text
 
 from archiver.backends.sql.columns import STORED_SCHEMA, Columns, Exactness
+from archiver.backends.sql.dialects import StatementOf
 from archiver.backends.sql.dialects.oracle import codes, connecting, schema, statements
 from archiver.backends.sql.errors import KeyTakenError
 from archiver.backends.sql.tables import GroupTables, Tables
@@ -48,6 +49,7 @@ class OracleDialect:
     """
 
     exact = Exactness(every_float=False, nul=False, text_bytes=TEXT_BYTES)
+    words = statements.WORDS
 
     def __init__(self, url: URL, directory: Path, read_only: bool, tables: Tables) -> None:
         self._tables = tables
@@ -180,6 +182,14 @@ class OracleDialect:
                     statement = statements.read_block(tables, len(block))
                     yield from _fetch(connection, statement, _named(block) | bounds)
 
+    def each(self, ids: Sequence[int], statement: StatementOf, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """Yield rows by one statement for up to a hundred ids, all as of one instant."""
+        with self.engine.connect() as connection:
+            if len(ids) > statements.BLOCKS[-1]:
+                connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            for block in _blocks(ids):
+                yield from _fetch(connection, statement(statements.any_of(len(block))), _named(block), schema)
+
     def read_instants(self, table: Table, instants: NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
         """Yield rows by a join with the instants, staged in a session of their own."""
         with self.engine.connect() as connection:
@@ -243,14 +253,16 @@ def _named(block: Sequence[int | None]) -> dict[str, int | None]:
     return {f"id{index}": key for index, key in enumerate(block)}
 
 
-def _fetch(connection: Connection, statement: str, values: Mapping[str, int | None]) -> Iterator[pa.RecordBatch]:
+def _fetch(
+    connection: Connection, statement: str, values: Mapping[str, int | None], schema: pa.Schema = STORED_SCHEMA
+) -> Iterator[pa.RecordBatch]:
     """Yield rows as Arrow; without the schema, numbers of 19 digits would come as floats."""
     raw = _raw(connection)
     try:
         with interruptible(raw.cancel):
-            for frame in raw.fetch_df_batches(statement, values, size=ROWS_PER_FETCH, requested_schema=STORED_SCHEMA):
+            for frame in raw.fetch_df_batches(statement, values, size=ROWS_PER_FETCH, requested_schema=schema):
                 for batch in pa.table(frame).to_batches():
-                    yield pa.RecordBatch.from_arrays(batch.columns, schema=STORED_SCHEMA)
+                    yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
     except Exception:  # whatever it was, the connection may be in the midst of an answer: it is not lent again
         connection.invalidate()
         raise

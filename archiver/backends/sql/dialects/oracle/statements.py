@@ -9,12 +9,15 @@ from collections.abc import Sequence
 
 from sqlalchemy import Table
 
+from archiver.backends.sql.cells import Words
 from archiver.backends.sql.tables import SAMPLE_COLUMNS
 
 KEY = ("element_id", "source_time", "sequence", "receive_time")
 VERSION = KEY[1:]
 BLOCKS = (1, 10, 100)
 """How many ids a statement may take; a list is filled up with nulls to the next of these."""
+WORDS = Words(quotient="FLOOR({0} / {1})", bits="BITAND({0}, {1})", real="CAST({0} AS BINARY_DOUBLE)")
+"""A quotient of times has less digits than NUMBER; the floats that have no order or sum are not in `float_value`."""
 
 _COLUMNS = ", ".join(SAMPLE_COLUMNS)
 _ORDER = ", ".join(VERSION)
@@ -85,6 +88,11 @@ def last_before(table: Table, size: int) -> str:
         f"AND receive_time <= :known ORDER BY {_NEWEST_FIRST}) WHERE ROWNUM = 1"
         for i in range(size)
     )
+
+
+def any_of(size: int) -> str:
+    """Return what an id equals that is one of ``:id0``, ``:id1`` … up to `size`."""
+    return f"ANY ({', '.join(f':id{i}' for i in range(size))})"
 
 
 def lock(archive: Table) -> str:

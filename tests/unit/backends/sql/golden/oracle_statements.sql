@@ -20,6 +20,10 @@ SELECT /*+ LEADING(i) USE_NL(s) INDEX(s) */ s.element_id, s.source_time, s.seque
 
 SELECT * FROM (SELECT element_id, source_time, sequence, receive_time, status, kind, float_value, int_value, text_value, bytes_value FROM forebay_samples_slow WHERE element_id = :id0 AND source_time < :time AND receive_time <= :known ORDER BY source_time DESC, sequence DESC, receive_time DESC) WHERE ROWNUM = 1 UNION ALL SELECT * FROM (SELECT element_id, source_time, sequence, receive_time, status, kind, float_value, int_value, text_value, bytes_value FROM forebay_samples_slow WHERE element_id = :id1 AND source_time < :time AND receive_time <= :known ORDER BY source_time DESC, sequence DESC, receive_time DESC) WHERE ROWNUM = 1;
 
+SELECT element_id, bucket, flags, kind, COUNT(*) AS samples, COUNT(DISTINCT source_time) AS instants, COUNT(float_value) AS floats, MIN(float_value) AS least, MAX(float_value) AS greatest, COALESCE(MIN(int_value), 0) AS least_int, COALESCE(MAX(int_value), 0) AS greatest_int, 0 AS minus_zeros, SUM(float_value) AS total, SUM(CAST(int_value AS BINARY_DOUBLE)) AS int_total, MIN(source_time) AS first_time, MAX(source_time) AS last_time FROM (SELECT element_id, source_time, kind, float_value, int_value, FLOOR((source_time - -3600000000000) / 3600000000000) AS bucket, BITAND(status, 216172782113914984) AS flags FROM forebay_samples_slow WHERE element_id = ANY (:id0, :id1) AND source_time >= -5 AND source_time < 86400000000000) s GROUP BY element_id, bucket, flags, kind;
+
+SELECT element_id, COUNT(*) AS samples, COUNT(DISTINCT source_time) AS instants FROM forebay_samples_slow WHERE element_id = ANY (:id0) AND source_time >= -5 AND source_time < 86400000000000 GROUP BY element_id;
+
 ALTER TABLE forebay_samples_slow DROP PARTITION FOR (432000000000000) UPDATE INDEXES;
 
 DELETE FROM forebay_samples_slow WHERE source_time >= -1 AND source_time < 5;
