@@ -5,6 +5,7 @@
 
 from archiver.config.loading import LAST_RUN_FILE, load, locate, parse
 from archiver.config.schema import json_schema
+from archiver.config.security import OidcSettings, SecuritySettings, TlsSettings, is_loopback
 from archiver.config.settings import (
     BackendSettings,
     Duration,
@@ -30,12 +31,16 @@ __all__ = [
     "JournalSettings",
     "LaneSettings",
     "LineProtocolRule",
+    "OidcSettings",
     "PluginSettings",
     "QuerySettings",
+    "SecuritySettings",
     "ServerSettings",
     "Settings",
     "SmoothingSettings",
     "SourceSettings",
+    "TlsSettings",
+    "is_loopback",
     "json_schema",
     "load",
     "locate",

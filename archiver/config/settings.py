@@ -7,19 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from archiver import registry
-from archiver.model import (
-    ArchiveGroup,
-    ConfigurationError,
-    InvalidInputError,
-    Smoothing,
-    SmoothingKind,
-    format_duration,
-    parse_duration,
-)
+from archiver.config.fields import Duration as Duration
+from archiver.config.fields import LongerDuration as LongerDuration
+from archiver.config.fields import Table
+from archiver.config.security import SecuritySettings, TlsSettings
+from archiver.model import ArchiveGroup, ConfigurationError, Smoothing, SmoothingKind
 from archiver.model.smoothing import ALL_BITS
 from archiver.ports import Options
 
@@ -43,21 +39,6 @@ def with_defaults(document: Any) -> Any:
     return filled
 
 
-def _duration(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            return parse_duration(value)
-        except InvalidInputError as exc:
-            raise ValueError(str(exc)) from exc
-    raise ValueError('has no unit: write a duration such as "10s" or "7d"')
-
-
-def _some_time(value: int) -> int:
-    if value == 0:
-        raise ValueError('must be longer than nothing: write a duration such as "10s" or "7d"')
-    return value
-
-
 def _pattern(value: str) -> str:
     try:
         ArchiveGroup("", (value,), ()).matches("")
@@ -66,26 +47,11 @@ def _pattern(value: str) -> str:
     return value
 
 
-Duration = Annotated[
-    int,
-    BeforeValidator(_duration, json_schema_input_type=str),
-    PlainSerializer(format_duration, return_type=str, when_used="json"),
-    Field(json_schema_extra={"examples": ["10s", "1h30m", "5y"]}),
-]
-"""A duration in the file (``"10s"``), nanoseconds in the program."""
-
-LongerDuration = Annotated[Duration, AfterValidator(_some_time)]
-"""A duration of more than nothing."""
-
 Pattern = Annotated[str, AfterValidator(_pattern)]
 """A name, a glob, or a regular expression after ``regex:``."""
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-class SmoothingSettings(_Table):
+class SmoothingSettings(Table):
     """How the samples of a group are thinned out; nothing is thrown away unasked."""
 
     kind: SmoothingKind = Field(SmoothingKind.NONE, description="the rule; AND and OR join what is *discarded*")
@@ -107,7 +73,7 @@ class SmoothingSettings(_Table):
         return Smoothing(self.kind, self.tolerance, self.min_interval, self.heartbeat, self.status_mask)
 
 
-class GroupSettings(_Table):
+class GroupSettings(Table):
     """An archive group: which elements, how they are smoothed, where they go, and for how long."""
 
     name: str = Field(pattern=NAME, description="letters, digits, _ and -")
@@ -118,6 +84,7 @@ class GroupSettings(_Table):
     retention: Duration = Field("0s", description="how long samples are kept; 0s keeps for ever")  # type: ignore[assignment]
     segment: LongerDuration = Field("1d", description="the unit of dropping and exporting")  # type: ignore[assignment]
     known_only: bool = Field(False, description="reject elements that were never described")
+    audit_reads: bool = Field(False, description="note in the audit log who reads its elements")
 
     def to_model(self) -> ArchiveGroup:
         """Return the model's value."""
@@ -133,7 +100,7 @@ class GroupSettings(_Table):
         )
 
 
-class LaneSettings(_Table):
+class LaneSettings(Table):
     """How a lane writes to its backend."""
 
     flush_rows: int = Field(1_000_000, ge=1, description="samples that make a write")
@@ -182,13 +149,13 @@ class JournalSettings(BaseModel):
     kind: str = Field("file", description="which plug-in it is; it decides on the keys that follow")
 
 
-class IntakeSettings(_Table):
+class IntakeSettings(Table):
     """What the intake refuses, and how long it lets a source wait."""
 
     future: Duration = Field("1h", description="how far ahead of the clock a source time may be")  # type: ignore[assignment]
 
 
-class QuerySettings(_Table):
+class QuerySettings(Table):
     """How much may be asked, by a request and by a caller (over HTTP, an address), and when a backend is late."""
 
     max_elements: int = Field(0, ge=0, description="of one request; 0 is no limit")
@@ -202,7 +169,7 @@ class QuerySettings(_Table):
     )
 
 
-class LineProtocolRule(_Table):
+class LineProtocolRule(Table):
     """How points of InfluxDB line protocol become elements.
 
     The first rule whose measurement and tags match gives the name: ``{measurement}``, ``{field}`` and ``{<tag>}``
@@ -214,7 +181,7 @@ class LineProtocolRule(_Table):
     element: str = Field(description="template, such as {measurement}.{field}.{host}")
 
 
-class ServerSettings(_Table):
+class ServerSettings(Table):
     """Where the service listens."""
 
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 is every interface")
@@ -222,13 +189,15 @@ class ServerSettings(_Table):
     max_body_bytes: int = Field(256 * 2**20, ge=1024, description="largest request that is taken, in bytes")
 
 
-class Settings(_Table):
+class Settings(Table):
     """Everything the archive can be told."""
 
     data: Path = Field(Path("forebay-data"), description="the data directory; relative to the working directory")
     journal: JournalSettings = Field(default_factory=JournalSettings)
     intake: IntakeSettings = Field(default_factory=IntakeSettings)
     server: ServerSettings = Field(default_factory=ServerSettings)
+    security: SecuritySettings = Field(default_factory=SecuritySettings)
+    tls: TlsSettings | None = None
     query: QuerySettings = Field(default_factory=QuerySettings)
     backends: tuple[BackendSettings, ...] = Field((), json_schema_extra={"default": DEFAULT_BACKENDS})  # type: ignore[dict-item]
     groups: tuple[GroupSettings, ...] = Field((), description="left out: every element in every backend")

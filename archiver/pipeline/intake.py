@@ -25,7 +25,11 @@ from archiver.pipeline.ledger import SCHEMA, Outcome, account, encode, join
 from archiver.pipeline.routing import Router
 from archiver.ports import Journal
 
+NOT_ADMITTED = "the sender may not write it"
+"""The ledger's reason for samples of elements that are not the sender's."""
+
 _LISTED = 100
+Admits = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,9 @@ class Intake:
         """Stamp batches later than this (ns), whatever the clock says: receive times only grow."""
         self._last_received = max(self._last_received, receive_time)
 
-    def submit(self, batch: SampleBatch, refused: Mapping[str, int] | None = None) -> Future[IntakeReceipt]:
+    def submit(
+        self, batch: SampleBatch, refused: Mapping[str, int] | None = None, admits: Admits | None = None
+    ) -> Future[IntakeReceipt]:
         """Take a batch in; the future is done when the good part of it is durable.
 
         Parameters
@@ -110,18 +116,20 @@ class Intake:
         refused : mapping of reason to count, optional
             What the caller had to refuse before it could make samples of it (lines that do not parse); accounted
             for under no element.
+        admits : callable, optional
+            Says by its present name whether the sender may write an element; samples of the others are refused.
 
         Returns
         -------
         Future of IntakeReceipt
             Raises `BackpressureError` when the journal is full: then nothing was taken, send the same again.
         """
-        checked = self._check(batch, refused or {})
+        checked = self._check(batch, refused or {}, admits)
         result: Future[IntakeReceipt] = Future()
         result.set_running_or_notify_cancel()
         with self._lock:  # receive times and offsets grow together
             while checked.router is not self._router():  # exchanged since: the lanes of what it let in may be gone
-                checked = self._check(batch, refused or {})
+                checked = self._check(batch, refused or {}, admits)
             if not checked.good.num_rows and not checked.tables:
                 result.set_result(checked.receipt(self._journal.state().last))
                 return result
@@ -159,17 +167,20 @@ class Intake:
 
     # -- checks ---------------------------------------------------------------------------------------
 
-    def _check(self, batch: SampleBatch, refused: Mapping[str, int]) -> _Checked:
+    def _check(self, batch: SampleBatch, refused: Mapping[str, int], admits: Admits | None) -> _Checked:
         while True:
             admission, known = self._admission_now(), self._catalog.canonical(batch)
-            checked = self._judge(known, admission)
+            checked = self._judge(known, admission, admits)
             if admission.version == self._catalog.version or self._catalog.canonical(known) is known:
                 break  # else an element was renamed meanwhile
         checked.finish(refused)
         return checked
 
-    def _judge(self, batch: SampleBatch, admission: Admission) -> _Checked:
+    def _judge(self, batch: SampleBatch, admission: Admission, admits: Admits | None) -> _Checked:
         checked = _Checked(batch, admission.router)
+        if admits is not None:
+            foreign = np.fromiter((not admits(name) for name in batch.elements), bool, len(batch.elements))
+            checked.reject(NOT_ADMITTED, foreign[batch.codes])
         slots, time = admission.slots(batch), self._clock()
         reasons = admission.reason[slots]
         for reason in np.unique(reasons[reasons > 0]).tolist():

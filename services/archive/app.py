@@ -6,15 +6,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from archiver.bootstrap import Archive
 from archiver.config import ServerSettings
 from services.archive.ingest import Ingest
-from services.archive.routes import elements, health, ingest, repair, samples, state
+from services.archive.live import Live
+from services.archive.routes import elements, health, ingest, live, repair, samples, state
 from services.common import problems
 from services.common.bodies import BodyBudget
 from services.common.pages import Pages
+from services.common.request_ids import RequestIds
+from services.common.security import Guard, Public, check_declared
 from services.common.telemetry import RequestCounter, RequestCounts
 
 _DESCRIPTION = """
@@ -23,14 +26,18 @@ Archive of an industrial control system over HTTP: samples in, samples out, and 
 Times are ISO-8601 with a zone, `now`, `now-1h`, or whole nanoseconds. Errors are `application/problem+json`.
 """
 
+_API = Depends(Public("describes the program"))
 
-def create_app(archive: Archive, settings: ServerSettings) -> FastAPI:
+
+def create_app(archive: Archive, settings: ServerSettings, local_key: str | None = None) -> FastAPI:
     """Return the HTTP service of an archive that is open, or will be before the first request.
 
     Parameters
     ----------
     archive : Archive
     settings : ServerSettings
+    local_key : str, optional
+        Text of the key of commands on this machine; see `services.common.security.Guard`.
     """
     budget = BodyBudget(settings.max_body_bytes)
     counts = RequestCounts()
@@ -38,7 +45,9 @@ def create_app(archive: Archive, settings: ServerSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.ingest = Ingest(archive, budget)
+        app.state.live = Live(archive)
         yield
+        app.state.live.close()
         app.state.ingest.close()
 
     # no page of documents: FastAPI's loads its script from elsewhere
@@ -49,14 +58,19 @@ def create_app(archive: Archive, settings: ServerSettings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,
         responses=problems.DOCS,
     )
     app.state.archive = archive
+    app.state.guard = Guard(archive, settings, local_key)
     app.state.budget = budget
     app.state.requests = counts
     problems.install(app)
     app.add_middleware(RequestCounter, counts=counts)
-    for module in (ingest, samples, elements, state, repair, health):
+    app.add_middleware(RequestIds)
+    for module in (ingest, samples, live, elements, state, repair, health):
         app.include_router(module.router)
+    app.add_api_route("/openapi.json", lambda: app.openapi(), include_in_schema=False, dependencies=[_API])
     app.mount("/", Pages("services.web"))
+    check_declared(app)
     return app

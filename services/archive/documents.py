@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from archiver.model import ElementVersion, InvalidInputError, Kind, Metadata, format_time, parse_time
 from archiver.model.time import MIN_TIME
-from archiver.pipeline.ledger import Ledger, Total
+from archiver.pipeline.ledger import Total
 
 _KINDS = {kind.column: kind for kind in Kind}
 
@@ -84,11 +85,11 @@ def total_to_row(total: Total) -> dict[str, Any]:
     return dataclasses.asdict(total)
 
 
-def counts_of(ledger: Ledger, element: str) -> list[dict[str, Any]]:
-    """Return the ledger's counts of one element, by lane, group, outcome and reason."""
+def counts_of(accounts: pa.Table) -> list[dict[str, Any]]:
+    """Return the counts of one element's rows of the ledger, by lane, group, outcome and reason."""
     keys = ["lane", "group", "outcome", "reason"]
     rows: dict[tuple[str, ...], int] = {}
-    for row in ledger.accounts(element).select([*keys, "count"]).to_pylist():
+    for row in accounts.select([*keys, "count"]).to_pylist():
         key = tuple(row[name] for name in keys)
         rows[key] = rows.get(key, 0) + row["count"]
     return [dict(zip(keys, key, strict=True)) | {"count": count} for key, count in sorted(rows.items())]

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from archiver.bootstrap import Archive
 from archiver.config import LineProtocolRule
 from archiver.model.time import now
-from archiver.pipeline.intake import IntakeReceipt
+from archiver.pipeline.intake import Admits, IntakeReceipt
 from archiver.sources import line_protocol
 from services.archive import decoding
 from services.common.bodies import BodyBudget
@@ -74,29 +74,29 @@ class Ingest:
         """Finish what runs, and let the threads go."""
         self._pool.shutdown()
 
-    async def samples(self, body: bytes, encoding: str | None, media_type: str) -> Taken:
-        """Take rows or columns in; returns when the good ones are durable.
+    async def samples(self, body: bytes, encoding: str | None, media_type: str, admits: Admits | None = None) -> Taken:
+        """Take rows or columns in; returns when the good ones are durable. For `admits` see `Intake.submit`.
 
         Raises
         ------
         ForebayError
             The body cannot be read, or the journal is full; nothing was taken.
         """
-        decoded, receipt = await self._take(lambda: self._submit_samples(body, encoding, media_type))
+        decoded, receipt = await self._take(lambda: self._submit_samples(body, encoding, media_type, admits))
         refused = [Refused(r.index, "", r.reason) for r in decoded.refused[:LISTED]]
         refused += [Refused(decoded.index_of(r.row), r.element, r.reason) for r in receipt.rejections]
         received = decoded.batch.num_rows + len(decoded.refused)
         return Taken(received, receipt, tuple(sorted(refused, key=lambda r: r.index)[:LISTED]))
 
-    async def lines(self, body: bytes, encoding: str | None, precision: str) -> Taken:
-        """Take line protocol in; returns when the good lines are durable.
+    async def lines(self, body: bytes, encoding: str | None, precision: str, admits: Admits | None = None) -> Taken:
+        """Take line protocol in; returns when the good lines are durable. For `admits` see `Intake.submit`.
 
         Raises
         ------
         ForebayError
             The body cannot be read, or the journal is full; nothing was taken.
         """
-        decoded, receipt = await self._take(lambda: self._submit_lines(body, encoding, precision))
+        decoded, receipt = await self._take(lambda: self._submit_lines(body, encoding, precision, admits))
         refused = [Refused(r.line - 1, r.text, r.reason) for r in decoded.refused[:LISTED]]
         return Taken(decoded.batch.num_rows + len(decoded.refused), receipt, tuple(refused))
 
@@ -109,19 +109,19 @@ class Ingest:
         return decoded, await asyncio.wrap_future(future)
 
     def _submit_samples(
-        self, body: bytes, encoding: str | None, media_type: str
+        self, body: bytes, encoding: str | None, media_type: str, admits: Admits | None
     ) -> tuple[decoding.Decoded, Future[IntakeReceipt]]:
         decoded = self.decode(body, encoding, media_type)
         refused = {UNREADABLE: len(decoded.refused)} if decoded.refused else {}
-        return decoded, self._archive.intake.submit(decoded.batch, refused)
+        return decoded, self._archive.intake.submit(decoded.batch, refused, admits)
 
     def _submit_lines(
-        self, body: bytes, encoding: str | None, precision: str
+        self, body: bytes, encoding: str | None, precision: str, admits: Admits | None
     ) -> tuple[line_protocol.Decoded, Future[IntakeReceipt]]:
         plain = self._budget.unpack(body, encoding)
         decoded = self._line_decoder().decode(plain, precision=precision, receive_time=now())
         refused = {UNREADABLE: len(decoded.refused)} if decoded.refused else {}
-        return decoded, self._archive.intake.submit(decoded.batch, refused)
+        return decoded, self._archive.intake.submit(decoded.batch, refused, admits)
 
     def _line_decoder(self) -> line_protocol.Decoder:
         """Return the decoder for the rules in force; they change when the configuration is read again."""

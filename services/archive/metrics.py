@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from archiver.bootstrap import Archive
 from archiver.pipeline.lane import LaneStatus
-from archiver.pipeline.ledger import Outcome
+from archiver.pipeline.ledger import Outcome, Total
 from services.common.telemetry import Exposition
 
 
-def expose(archive: Archive, text: Exposition) -> None:
-    """Add the archive's families."""
-    _samples(archive, text)
+def expose(archive: Archive, totals: Sequence[Total], text: Exposition) -> None:
+    """Add the archive's families; of samples, those of some totals of the ledger."""
+    _samples(totals, text)
     _lanes({name: lane.status() for name, lane in list(archive.lanes.items())}, text)
     state = archive.journal.state()
     for name, what, value in (
@@ -22,13 +24,13 @@ def expose(archive: Archive, text: Exposition) -> None:
         text.add(f"forebay_journal_{name}", "gauge", what, [({}, value)])
 
 
-def _samples(archive: Archive, text: Exposition) -> None:
+def _samples(totals: Sequence[Total], text: Exposition) -> None:
     values = [
         (
             {"lane": total.lane, "group": total.group, "outcome": total.outcome, "reason": total.reason},
             total.count,
         )
-        for total in archive.totals()
+        for total in totals
         if total.outcome != Outcome.BUFFERED  # that is the lag, which falls again
     ]
     text.add("forebay_samples_total", "counter", "Samples by column of the ledger.", values)

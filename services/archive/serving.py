@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import functools
 import gc
 import logging
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import uvicorn
 import uvloop
@@ -18,8 +21,10 @@ import uvloop
 from archiver.bootstrap import Archive
 from archiver.config import ServerSettings, Settings
 from archiver.model import ConfigurationError, ForebayError
+from archiver.security import Caller, Principal
 from services.archive.app import create_app
 from services.archive.sources import Sources
+from services.common.security import check_start, local_key, server_context
 
 _LOG = logging.getLogger(__name__)
 _BACKENDS_S = 10.0
@@ -48,12 +53,14 @@ def serve(read: Callable[[], Settings]) -> None:
         Another process works on the data directory.
     """
     settings = read()
+    check_start(settings)
+    encryption = None if settings.tls is None else server_context(settings.tls)
     sys.setswitchinterval(_SWITCH_S)  # a thread back from the disk waits a tenth as long for one that computes
     _keep_freed_memory()
-    with Archive(settings) as archive, listen(settings.server) as listener:
+    with Archive(settings) as archive, listen(settings.server) as listener, local_key(archive.directory) as key:
         archive.wait_ready(_BACKENDS_S)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(archive, listener, read))
+            runner.run(_serve(archive, listener, read, key, encryption))
 
 
 @contextlib.contextmanager
@@ -109,29 +116,46 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-async def _serve(archive: Archive, listener: socket.socket, read: Callable[[], Settings]) -> None:
-    url = _url(listener)
+async def _serve(
+    archive: Archive,
+    listener: socket.socket,
+    read: Callable[[], Settings],
+    key: str,
+    encryption: ssl.SSLContext | None,
+) -> None:
+    tls = archive.settings.tls
+    url = _url(listener, "http" if tls is None else "https")
 
     def announce() -> None:
-        archive.lock.announce({"url": url})
+        archive.lock.announce({"url": url} | ({} if tls is None else {"certificate": str(tls.certificate.resolve())}))
         print(f"ready {url}", flush=True)  # noqa: T201 - what the caller waits for
 
+    app = create_app(archive, archive.settings.server, key)
     config = uvicorn.Config(
-        create_app(archive, archive.settings.server),
+        app,
         access_log=False,
         log_config=None,
         lifespan="on",
         backlog=_BACKLOG,
         timeout_graceful_shutdown=_DRAIN_S,
         server_header=False,
+        ws="websockets-sansio",
+        ssl_context_factory=None if encryption is None else lambda config, default: encryption,
     )
     server = _Server(config, announce)
+
+    def stop() -> None:
+        server.stop()
+        app.state.live.stop()  # answers without an end would be waited for
+
+    note = functools.partial(app.state.guard.audit.record, Caller(Principal.of("local", []), "command line"))
+    note("start", url=url, version=app.version)
     sources = Sources(archive)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
+        loop.add_signal_handler(number, stop)
     reloads: set[asyncio.Task[None]] = set()
-    loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(loop.create_task(_reload(archive, sources, read))))
+    loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(loop.create_task(_reload(archive, sources, read, note))))
     await sources.use(archive.settings.sources)
     gc.freeze()  # what is there by now stays: no collection has to walk over it again
     try:
@@ -139,23 +163,26 @@ async def _serve(archive: Archive, listener: socket.socket, read: Callable[[], S
     finally:
         await sources.use(())
         await asyncio.gather(*reloads)
+        note("stop")
     if not server.started:
         sys.exit(1)
 
 
-async def _reload(archive: Archive, sources: Sources, read: Callable[[], Settings]) -> None:
+async def _reload(archive: Archive, sources: Sources, read: Callable[[], Settings], note: Callable[..., Any]) -> None:
     """Put the settings in force that are configured now; when something is wrong with them, keep the old ones."""
     try:
         settings = read()
         changes = await asyncio.to_thread(archive.reload, settings)
         changes += await sources.use(settings.sources)
     except ForebayError as exc:
+        await asyncio.to_thread(note, "read configuration", f"failed: {exc}"[:500])
         _LOG.error("the configuration was not read again: %s", exc)
         return
+    await asyncio.to_thread(note, "read configuration", changes=changes)
     _LOG.warning("the configuration was read again: %s", "; ".join(changes) or "nothing else than before")
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, scheme: str) -> str:
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}"
+    return f"{scheme}://{shown}:{port}"

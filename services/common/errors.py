@@ -8,11 +8,16 @@
     └── UnsupportedMediaError   a body in a format or encoding that nobody here reads
     UnsupportedError
     └── NotAcceptableError      none of the formats that the client accepts can be given
+    PermanentError
+    ├── UnauthorizedError       nobody knows who asks
+    └── ForbiddenError          it is known who asks, and may not
+    BackpressureError
+    └── TooManyFailuresError    too many wrong credentials came from there
 """
 
 from __future__ import annotations
 
-from archiver.model import InvalidInputError, UnsupportedError
+from archiver.model import BackpressureError, InvalidInputError, PermanentError, UnsupportedError
 
 
 class BadParameterError(InvalidInputError):
@@ -45,3 +50,15 @@ class UnsupportedMediaError(InvalidInputError):
 
 class NotAcceptableError(UnsupportedError):
     """The client accepts none of the formats that can be given; the message lists them."""
+
+
+class UnauthorizedError(PermanentError):
+    """There are no credentials, or wrong ones; the message says what to send, and never which part was wrong."""
+
+
+class ForbiddenError(PermanentError):
+    """The credentials are right, and do not allow this; the message names the role that does."""
+
+
+class TooManyFailuresError(BackpressureError):
+    """Too many wrong credentials came from one address: the next ones are not looked at for a while."""

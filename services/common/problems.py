@@ -31,7 +31,15 @@ from archiver.model import (
     TransientError,
     UnsupportedError,
 )
-from services.common.errors import BadParameterError, NotAcceptableError, TooLargeError, UnsupportedMediaError
+from services.common.errors import (
+    BadParameterError,
+    ForbiddenError,
+    NotAcceptableError,
+    TooLargeError,
+    TooManyFailuresError,
+    UnauthorizedError,
+    UnsupportedMediaError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:forebay:problem:"
@@ -57,6 +65,9 @@ PROBLEMS: dict[type[ForebayError], Problem] = {
     TooLargeError: Problem(413, "too-large", "The body is too large"),
     UnsupportedMediaError: Problem(415, "unsupported-media", "The body is in a format that is not read here"),
     NotAcceptableError: Problem(406, "not-acceptable", "None of the accepted formats can be given"),
+    UnauthorizedError: Problem(401, "unauthorized", "It is not known who asks"),
+    ForbiddenError: Problem(403, "forbidden", "The caller may not do this"),
+    TooManyFailuresError: Problem(429, "too-many-failures", "Too many wrong credentials came from there"),
     InvalidInputError: Problem(400, "invalid-input", "The request cannot be understood"),
     ConfigurationError: Problem(400, "configuration", "The configuration names something that cannot be"),
     NotFoundError: Problem(404, "not-found", "There is no such thing"),
@@ -106,6 +117,13 @@ def retry_after(error: ForebayError) -> dict[str, str]:
     return {"Retry-After": "5"} if isinstance(error, TransientError) else {}
 
 
+def headers_of(error: ForebayError) -> dict[str, str]:
+    """Return the headers that come with an error: when to try again, or what to prove oneself with."""
+    if isinstance(error, UnauthorizedError):
+        return {"WWW-Authenticate": 'Bearer realm="forebay"'}
+    return retry_after(error)
+
+
 def document_of(error: ForebayError) -> dict[str, Any]:
     """Return an error as the members of a problem document."""
     problem = problem_of(error)
@@ -121,7 +139,7 @@ def document_of(error: ForebayError) -> dict[str, Any]:
 
 def response_to(error: ForebayError) -> JSONResponse:
     """Return the answer to an error of this project."""
-    return JSONResponse(document_of(error), problem_of(error).status, retry_after(error), MEDIA_TYPE)
+    return JSONResponse(document_of(error), problem_of(error).status, headers_of(error), MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:

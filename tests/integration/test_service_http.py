@@ -40,7 +40,7 @@ class Service:
     def request(self, method, path, **arguments):
         async def once():
             transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 return await client.request(method, path, **arguments)
 
         return self._runner.run(once())
@@ -129,7 +129,7 @@ def test_a_body_that_cannot_be_taken(service, content, media_type, encoding, sta
 
 
 def test_a_full_journal_is_503_with_a_time_to_wait_on_every_door(service, monkeypatch):
-    def full(batch, refused=None):
+    def full(batch, refused=None, admits=None):
         raise BackpressureError("the journal is full", 7.2)
 
     monkeypatch.setattr(service.archive.intake, "submit", full)
@@ -439,7 +439,7 @@ def test_the_event_loop_answers_while_a_large_body_is_decoded(service, monkeypat
 
     async def both():
         transport = httpx.ASGITransport(service._app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             sending = asyncio.create_task(client.post("/v1/samples", json=rows()))
             await asyncio.sleep(0)
             alive = await client.get("/health/live")

@@ -31,7 +31,7 @@ class Service:
     def request(self, method, path, **arguments):
         async def once():
             transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 return await client.request(method, path, **arguments)
 
         return asyncio.run(once())

@@ -99,7 +99,7 @@ def test_full_is_503_with_a_time_to_wait_on_every_door(make_archive: Callable[..
             app = create_app(archive, ServerSettings())
             async with app.router.lifespan_context(app):
                 transport = httpx.ASGITransport(app)
-                async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+                async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                     values = np.random.default_rng(1).random(ROWS).tolist()
                     columns = {"element": "T2", "source_time": [T0 + i for i in range(ROWS)], "value": values}
                     lines = "".join(f"m,element=T2 value={value} {T0 + i}\n" for i, value in enumerate(values))

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from fastapi import Query as Parameter
 
-from services.archive.dependencies import TheArchive
 from services.archive.documents import Description, element_to_row, version_to_dict
+from services.common.security import Operator, Reader
 
 router = APIRouter(prefix="/v1/elements", tags=["elements"])
 
@@ -23,7 +23,7 @@ _EXAMPLE = {
 
 @router.get("", responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}})
 def list_elements(
-    archive: TheArchive,
+    archive: Reader,
     pattern: Annotated[str, Parameter(description="glob over the whole name")] = "*",
     search: Annotated[str, Parameter(description="text in name or description, in any case")] = "",
     limit: Annotated[int | None, Parameter(ge=1, description="most of them; all when left out")] = None,
@@ -32,7 +32,7 @@ def list_elements(
     matches, wanted = re.compile(fnmatch.translate(pattern)).match, search.casefold()
     found = [
         version
-        for version in archive.catalog.elements()
+        for version in archive.elements()
         if matches(version.name)
         and (wanted in version.name.casefold() or wanted in version.metadata.description.casefold())
     ]
@@ -40,15 +40,15 @@ def list_elements(
 
 
 @router.get("/metadata")
-def get_metadata(archive: TheArchive, element: Name) -> dict[str, Any]:
+def get_metadata(archive: Reader, element: Name) -> dict[str, Any]:
     """Return what is known of an element now."""
-    return version_to_dict(archive.catalog.get(element))
+    return version_to_dict(archive.element(element))
 
 
 @router.put("/metadata")
-def put_metadata(archive: TheArchive, element: Name, description: Description) -> dict[str, Any]:
+def put_metadata(archive: Operator, element: Name, description: Description) -> dict[str, Any]:
     """Set what is known of an element from an instant on; the past keeps what it had."""
-    version = archive.catalog.describe(
+    version = archive.describe(
         element,
         description.to_metadata(),
         rename=description.rename,
@@ -58,6 +58,6 @@ def put_metadata(archive: TheArchive, element: Name, description: Description) -
 
 
 @router.get("/history")
-def get_history(archive: TheArchive, element: Name) -> dict[str, Any]:
+def get_history(archive: Reader, element: Name) -> dict[str, Any]:
     """Return all versions of an element, oldest first."""
-    return {"versions": [version_to_dict(version) for version in archive.catalog.history(element)]}
+    return {"versions": [version_to_dict(version) for version in archive.history(element)]}

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from services.archive.dependencies import TheArchive
 from services.archive.health import not_ready
 from services.archive.metrics import expose
+from services.common.security import Public, Reader, SeesAll
 from services.common.telemetry import MEDIA_TYPE, Exposition
 
 router = APIRouter(tags=["health"])
 
+_ALIVE = Depends(Public("says that somebody is there, and whether it can work"))
 
-@router.get("/health/live")
+
+@router.get("/health/live", dependencies=[_ALIVE])
 async def live() -> dict[str, str]:
     """Say that the process answers."""
     return {"status": "alive"}
 
 
-@router.get("/health/ready", responses={503: {"description": "not ready; says why"}})
-def ready(archive: TheArchive) -> JSONResponse:
-    """Say whether samples can be taken in and kept, and if not, why."""
+@router.get("/health/ready", responses={503: {"description": "not ready; says why"}}, dependencies=[_ALIVE])
+def ready(archive: TheArchive, curious: SeesAll) -> JSONResponse:
+    """Say whether samples can be taken in and kept, and if not, why; why is for those who may read everything."""
     reasons = not_ready(archive)
-    return JSONResponse({"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
+    told = reasons if curious else []
+    return JSONResponse({"status": "not ready" if reasons else "ready", "reasons": told}, 503 if reasons else 200)
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-def metrics(request: Request, archive: TheArchive) -> Response:
+def metrics(request: Request, archive: TheArchive, view: Reader) -> Response:
     """Return what is counted, in the text format of Prometheus."""
     text = Exposition()
-    expose(archive, text)
+    expose(archive, view.totals(), text)
     request.app.state.requests.expose(text)
     return Response(text.render(), media_type=MEDIA_TYPE)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from archiver.model import ForebayError
@@ -17,9 +17,11 @@ from services.archive.ingest import Ingest, Taken
 from services.common.bodies import BodyBudget
 from services.common.negotiation import media_type_of
 from services.common.problems import problem_of, retry_after
+from services.common.security import InfluxIngester, Ingester, Public
 
 router = APIRouter(tags=["ingest"])
 
+_ALIVE = Depends(Public("says that somebody is there"))
 _LISTED_LINES = 10
 _ROWS = [
     {"element": "BAR:T1", "source_time": "2026-01-01T00:00:00.000000001Z", "value": 20.5},
@@ -73,7 +75,7 @@ _LINES_ANSWERS: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/v1/samples", openapi_extra=_SAMPLES_DOCS)
-async def post_samples(request: Request) -> Response:
+async def post_samples(request: Request, archive: Ingester) -> Response:
     """Take samples in: JSON rows or columns, NDJSON, or an Arrow IPC stream; gzip or zstd if encoded.
 
     Answers when the good ones are durable, with the counts per column of the ledger and the rows that were refused.
@@ -81,13 +83,13 @@ async def post_samples(request: Request) -> Response:
     headers = request.headers
     async with _budget(request).read(request) as body:
         media_type = media_type_of(headers.get("content-type"))
-        taken = await _ingest(request).samples(body, headers.get("content-encoding"), media_type)
+        taken = await _ingest(request).samples(body, headers.get("content-encoding"), media_type, archive.admits)
     return JSONResponse(taken.to_dict())
 
 
 @router.post("/api/v2/write", openapi_extra=_LINES_DOCS, responses=_LINES_ANSWERS, status_code=204)
 @router.post("/write", openapi_extra=_LINES_DOCS, responses=_LINES_ANSWERS, status_code=204)
-async def post_lines(request: Request) -> Response:
+async def post_lines(request: Request, archive: InfluxIngester) -> Response:
     """Take line protocol in, as InfluxDB does: 204, or 400 with the lines that were refused; the others are durable.
 
     Answers 503 when the journal is full, never 429: clients of InfluxDB 1 drop what was answered so.
@@ -96,7 +98,7 @@ async def post_lines(request: Request) -> Response:
         async with _budget(request).read(request) as body:
             precision = request.query_params.get("precision", "ns")
             encoding = request.headers.get("content-encoding")
-            taken = await _ingest(request).lines(body, encoding, precision)
+            taken = await _ingest(request).lines(body, encoding, precision, archive.admits)
     except ForebayError as exc:
         return _error(problem_of(exc).status, str(exc), retry_after(exc))
     if not taken.receipt.counts["rejected"]:
@@ -105,18 +107,18 @@ async def post_lines(request: Request) -> Response:
 
 
 @router.api_route("/query", methods=["GET", "POST"], include_in_schema=False)
-async def influx_query() -> dict[str, Any]:
+async def influx_query(archive: InfluxIngester) -> dict[str, Any]:
     """Say yes to ``CREATE DATABASE``, with which clients of InfluxDB 1 begin; there is no InfluxQL here."""
     return {"results": [{"statement_id": 0}]}
 
 
-@router.api_route("/ping", methods=["GET", "HEAD"], include_in_schema=False)
+@router.api_route("/ping", methods=["GET", "HEAD"], include_in_schema=False, dependencies=[_ALIVE])
 async def influx_ping() -> Response:
     """Say that somebody is there, as InfluxDB does."""
     return Response(status_code=204, headers={"X-Influxdb-Version": "forebay"})
 
 
-@router.get("/health", include_in_schema=False)
+@router.get("/health", include_in_schema=False, dependencies=[_ALIVE])
 async def influx_health() -> dict[str, str]:
     """Say that all is well, as InfluxDB 2 does; ``/health/ready`` knows more."""
     return {"name": "forebay", "status": "pass", "message": "ready for writes"}

@@ -18,10 +18,11 @@ from archiver.model.time import ALWAYS
 from archiver.pipeline.verification import Plan
 from services.archive.answers import FORMATS_DOCS, respond_with
 from services.archive.decoding.body import ARROW, JSON, NDJSON
-from services.archive.dependencies import TheArchive, ingest_of
+from services.archive.dependencies import ingest_of
 from services.archive.parameters import interval_of
 from services.archive.progress import lines_of
 from services.common.negotiation import choose, media_type_of
+from services.common.security import Operator, Reader
 
 Progress = Callable[[int, int], None]
 
@@ -66,22 +67,22 @@ class VerifyRequest(BaseModel):
 
 @router.get("/dead-letters")
 def list_dead_letters(
-    archive: TheArchive, replayed: Annotated[bool, Parameter(description="also those that were replayed")] = False
+    archive: Reader, replayed: Annotated[bool, Parameter(description="also those that were replayed")] = False
 ) -> dict[str, Any]:
     """Return the dead letters: which backend refused how many samples for good, and why."""
-    return {"dead_letters": [letter.to_row() for letter in archive.dead_letters.list(replayed=replayed)]}
+    return {"dead_letters": [letter.to_row() for letter in archive.dead_letters(replayed=replayed)]}
 
 
 @router.get("/dead-letters/{letter_id}")
-def get_dead_letter(archive: TheArchive, letter_id: int) -> dict[str, Any]:
+def get_dead_letter(archive: Reader, letter_id: int) -> dict[str, Any]:
     """Return one dead letter, without its samples."""
-    return archive.dead_letters.get(letter_id).to_row()
+    return archive.dead_letter(letter_id).to_row()
 
 
 @router.get("/dead-letters/{letter_id}/samples", response_class=Response, responses=FORMATS_DOCS)
-def get_dead_samples(request: Request, archive: TheArchive, letter_id: int) -> Response:
+def get_dead_samples(request: Request, archive: Reader, letter_id: int) -> Response:
     """Return the samples of a dead letter; as Arrow with a column per kind of value, to be mended and sent back."""
-    samples = archive.dead_letters.samples(letter_id)
+    samples = archive.dead_samples(letter_id)
     accept = request.headers.get("accept")
     if accept is None or media_type_of(accept) != ARROW:
         return respond_with(samples, accept)
@@ -89,7 +90,7 @@ def get_dead_samples(request: Request, archive: TheArchive, letter_id: int) -> R
 
 
 @router.post("/dead-letters/{letter_id}/replay")
-async def replay_dead_letter(request: Request, archive: TheArchive, letter_id: int) -> dict[str, Any]:
+async def replay_dead_letter(request: Request, archive: Operator, letter_id: int) -> dict[str, Any]:
     """Send a dead letter through the intake again; with a body (as for ``POST /v1/samples``), that in its place."""
     async with request.app.state.budget.read(request) as body:
         headers = request.headers
@@ -102,13 +103,12 @@ async def replay_dead_letter(request: Request, archive: TheArchive, letter_id: i
                 first = decoded.refused[0]
                 raise InvalidInputError(f"row {first.index} is no sample, nothing was replayed: {first.reason}")
             mended = decoded.batch
-    future = await asyncio.to_thread(archive.replay_dead_letter, letter_id, mended)
-    receipt = await asyncio.wrap_future(future)
+    receipt = await asyncio.to_thread(archive.replay_dead_letter, letter_id, mended)
     return {"counts": dict(receipt.counts), "reasons": dict(receipt.reasons)}
 
 
 @router.post("/copy", response_class=Response)
-def copy(request: Request, archive: TheArchive, what: CopyRequest) -> Response:
+def copy(request: Request, archive: Operator, what: CopyRequest) -> Response:
     """Fill one backend from another; what is there already is not stored twice.
 
     With ``Accept: application/x-ndjson`` the answer is a stream of lines that say how far it is; the last one is the
@@ -124,7 +124,7 @@ def copy(request: Request, archive: TheArchive, what: CopyRequest) -> Response:
 
 
 @router.post("/verify", response_class=Response)
-def verify(request: Request, archive: TheArchive, what: VerifyRequest) -> Response:
+def verify(request: Request, archive: Operator, what: VerifyRequest) -> Response:
     """Compare two backends: counts and hashes by segment, then the samples that differ; fill one from the other.
 
     ``same`` in the answer says whether they hold the same now, ``exempt`` what need not be the same, and why. With

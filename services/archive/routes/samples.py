@@ -8,11 +8,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi import Query as Parameter
 from fastapi.responses import JSONResponse
 
-from archiver.bootstrap import Archive
 from services.archive.answers import FORMATS_DOCS, QUERY_DOCS, respond, respond_with
-from services.archive.dependencies import TheArchive
 from services.archive.parameters import End, Start, aggregates_of, range_of, time_of
 from services.archive.question import Question
+from services.common.security import Reader, View
 
 router = APIRouter(tags=["samples"])
 
@@ -31,7 +30,7 @@ Plan = Annotated[bool, Parameter(description="who would answer, at what cost, an
 @router.get("/v1/samples", response_class=Response, responses=QUERY_DOCS)
 def get_samples(
     request: Request,
-    archive: TheArchive,
+    archive: Reader,
     element: Elements,
     start: Start = "",
     end: End = "now",
@@ -94,22 +93,21 @@ def get_samples(
 
 
 @router.post("/v1/query", response_class=Response, responses=QUERY_DOCS)
-def post_query(request: Request, archive: TheArchive, question: Question, plan: Plan = False) -> Response:
+def post_query(request: Request, archive: Reader, question: Question, plan: Plan = False) -> Response:
     """Return what a query asks for, as ``GET /v1/samples`` does, which takes the same in its query string."""
     return _answer(request, archive, question, plan=plan)
 
 
-def _answer(request: Request, archive: Archive, question: Question, *, plan: bool) -> Response:
+def _answer(request: Request, archive: View, question: Question, *, plan: bool) -> Response:
     query = question.to_query()
     if plan:
         return JSONResponse(archive.plan(query))
-    caller = request.client.host if request.client else "unknown"
-    answer = archive.query(query, caller)
+    answer = archive.query(query)
     return respond(answer, request.headers.get("accept"), query.limit, outcome=question.outcome)
 
 
 @router.get("/v1/samples/latest", response_class=Response, responses=FORMATS_DOCS)
-def get_latest(request: Request, archive: TheArchive, element: SomeElements = None) -> Response:
+def get_latest(request: Request, archive: Reader, element: SomeElements = None) -> Response:
     """Return the newest sample of each element, from memory."""
     return respond_with(archive.latest(element), request.headers.get("accept"))
 
@@ -117,7 +115,7 @@ def get_latest(request: Request, archive: TheArchive, element: SomeElements = No
 @router.get("/v1/samples/at", response_class=Response, responses=FORMATS_DOCS)
 def get_values_at(
     request: Request,
-    archive: TheArchive,
+    archive: Reader,
     element: Elements,
     time: Start,
     backend: Annotated[str | None, Parameter(description="ask this backend only")] = None,

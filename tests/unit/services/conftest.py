@@ -13,7 +13,7 @@ def request_to():
     def send(app, method, path, **arguments):
         async def once():
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 answer = await client.request(method, path, **arguments)
             await asyncio.get_running_loop().shutdown_asyncgens()  # a body that was not read to its end
             return answer

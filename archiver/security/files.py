@@ -1,0 +1,38 @@
+"""Files that only their owner reads, and that are whole whenever one looks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PRIVATE = 0o600
+
+
+def replace_file(path: Path, content: bytes, *, synced: bool = True) -> None:
+    """Write a private file (mode 0600) in one piece: whoever looks finds the old one or the new one.
+
+    It is durable, and after a power cut one of the two as well, unless `synced` is false.
+    """
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            if synced:
+                os.fsync(file.fileno())
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    if synced:
+        sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make it durable that a file was made, renamed or removed in a directory."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,253 @@
+"""An archive as one caller has it: what is hidden is not there, and what it changes is in the audit log.
+
+Routes get this, and never the `Archive` itself.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from archiver.bootstrap import Archive, BackendState
+from archiver.config import GroupSettings
+from archiver.model import ElementVersion, Interval, Metadata, NotFoundError, SampleBatch, format_time
+from archiver.pipeline.copying import CopyReceipt
+from archiver.pipeline.dead_letters import DeadLetter
+from archiver.pipeline.explain import Explanation
+from archiver.pipeline.intake import IntakeReceipt
+from archiver.pipeline.ledger import Total
+from archiver.pipeline.verification import Plan, Report
+from archiver.query import Answer, Query
+from archiver.security import AuditLog, Caller
+from services.common.errors import ForbiddenError
+from services.common.security.sight import Sight
+
+Progress = Callable[[int, int], None]
+_NAMED = 20
+
+
+class View:
+    """What a caller may see of an archive, and do to it.
+
+    Parameters
+    ----------
+    archive : Archive
+        Open.
+    caller : Caller
+    audit : AuditLog
+    """
+
+    def __init__(self, archive: Archive, caller: Caller, audit: AuditLog) -> None:
+        self._archive = archive
+        self._audit = audit
+        self.caller = caller
+        self.sight = Sight(archive, caller.principal.groups)
+
+    # -- asking ---------------------------------------------------------------------------------------
+
+    def elements(self) -> list[ElementVersion]:
+        """Return the present version of every element, by name."""
+        return self.sight.elements()
+
+    def element(self, name: str) -> ElementVersion:
+        """Return the present version of an element, by its name or an alias; see `Sight.get`."""
+        return self.sight.get(name)
+
+    def history(self, name: str) -> list[ElementVersion]:
+        """Return all versions of an element, oldest first."""
+        return self._archive.catalog.history(self.sight.get(name).name)
+
+    def query(self, query: Query) -> Answer:
+        """Answer a query; see `Archive.query`."""
+        named = self._named(query)
+        self._note_read("query", named.all_elements, query.interval)
+        return self._archive.query(named, self._payer)
+
+    def plan(self, query: Query) -> dict[str, Any]:
+        """Return who would answer a query, at what cost, and why; see `Archive.plan`."""
+        return self._archive.plan(self._named(query))
+
+    def values_at(self, elements: Sequence[str], time: int, backend: str | None = None) -> SampleBatch:
+        """Return the sample that held at an instant (ns), of each element that has one."""
+        names = self.sight.chosen(elements)
+        self._note_read("values-at", names, Interval(time, time))
+        return self._archive.values_at(names, time, backend)
+
+    def latest(self, elements: Sequence[str] | None = None) -> SampleBatch:
+        """Return the newest sample of each element, from memory."""
+        if elements is None and self.sight.is_whole:
+            rows = self._archive.latest(None)
+            self._note_read("latest", rows.elements)
+            return rows
+        names = [v.name for v in self.elements()] if elements is None else self.sight.chosen(elements)
+        self._note_read("latest", names)
+        return self._archive.latest(names)
+
+    def explain(self, element: str, interval: Interval) -> Explanation:
+        """Return what became of the samples of an element in an interval."""
+        name = self.sight.name_of(element)
+        self._note_read("explain", [name], interval)
+        return self._archive.explain(name, interval)
+
+    def watch(self, patterns: Sequence[str]) -> Callable[[str], bool]:
+        """Return what says of which elements a caller who watches some gets samples; hidden ones never send any."""
+        matches = [re.compile(fnmatch.translate(pattern)).match for pattern in patterns]
+        names = [v.name for v in self.elements() if v.name in patterns or any(match(v.name) for match in matches)]
+        self._note_read("watch", names)
+        return self.sight.admits
+
+    def groups(self) -> list[GroupSettings]:
+        """Return the archive groups, as configured."""
+        return [group for group in self._archive.settings.groups if self.sight.has_group(group.name)]
+
+    def backend_states(self) -> list[BackendState]:
+        """Return how every backend is doing; coverage and dead letters are those of the caller's groups.
+
+        What a backend said last is left out for a caller with groups: it may name anything.
+        """
+        states = self._archive.backend_states()
+        return states if self.sight.is_whole else [self._of_groups(state) for state in states]
+
+    def totals(self) -> list[Total]:
+        """Return the ledger's counts by lane, group, outcome and reason."""
+        totals = self._archive.totals()
+        return totals if self.sight.is_whole else [total for total in totals if self.sight.has_group(total.group)]
+
+    def accounts(self, element: str) -> pa.Table:
+        """Return the ledger's rows of one element; see `Ledger.accounts`."""
+        name = element if self.sight.is_whole else self.sight.get(element).name
+        self._archive.totals()  # takes in what the intake refused just now
+        return self._archive.ledger.accounts(name)
+
+    def dead_letters(self, *, replayed: bool = False) -> list[DeadLetter]:
+        """Return the dead letters that wait, or all with `replayed`, oldest first."""
+        letters = self._archive.dead_letters.list(replayed=replayed)
+        return [letter for letter in letters if self.sight.has_group(letter.group)]
+
+    def dead_letter(self, number: int) -> DeadLetter:
+        """Return one dead letter.
+
+        Raises
+        ------
+        NotFoundError
+            There is none of this number, or it is not of the caller's groups.
+        """
+        letter = self._archive.dead_letters.get(number)
+        if not self.sight.has_group(letter.group):
+            raise NotFoundError(f"there is no dead letter {number}; see `forebay dead-letters list`")
+        return letter
+
+    def dead_samples(self, number: int) -> SampleBatch:
+        """Return the samples of a dead letter."""
+        samples = self._archive.dead_letters.samples(self.dead_letter(number).id)
+        self._note_read("dead letter", samples.elements)
+        return samples
+
+    # -- doing ----------------------------------------------------------------------------------------
+
+    @property
+    def admits(self) -> Callable[[str], bool] | None:
+        """What says of which elements the caller may send samples, for `Intake.submit`; None is all."""
+        return None if self.sight.is_whole else self.sight.admits
+
+    def describe(
+        self, name: str, metadata: Metadata, *, rename: str | None = None, valid_from: int | None = None
+    ) -> ElementVersion:
+        """Set the metadata of an element from an instant on; see `Catalog.describe`.
+
+        Raises
+        ------
+        ForbiddenError
+            A name, old or new, is not in the caller's groups, or is that of an element that is not.
+        """
+        for text in (name, *([rename] if rename else ()), *metadata.aliases):
+            self._check_own(text)
+        what = {"element": name, "rename": rename, "unit": metadata.unit, "description": metadata.description}
+        with self._audit.change(self.caller, "describe", **what):
+            return self._archive.catalog.describe(name, metadata, rename=rename, valid_from=valid_from)
+
+    def replay_dead_letter(self, number: int, mended: SampleBatch | None = None) -> IntakeReceipt:
+        """Send a dead letter, or mended samples in its place, through the intake; returns when they are durable."""
+        letter = self.dead_letter(number)
+        what = {"letter": number, "backend": letter.lane, "mended": mended is not None}
+        with self._audit.change(self.caller, "replay dead letter", **what):
+            return self._archive.replay_dead_letter(letter.id, mended, self.admits).result()
+
+    def copy(
+        self,
+        source: str,
+        target: str,
+        interval: Interval,
+        elements: Sequence[str] | None = None,
+        progress: Progress | None = None,
+    ) -> CopyReceipt:
+        """Fill one backend from another; of a caller with groups, with its elements."""
+        names = elements if self.sight.is_whole else self.sight.all_names(elements)
+        what = {"source": source, "target": target, **_span(interval), "elements": _some(elements)}
+        with self._audit.change(self.caller, "copy", **what):
+            return self._archive.copy(source, target, interval, names, progress)
+
+    def verify(
+        self, backends: tuple[str, str], plan: Plan, repair: str | None = None, progress: Progress | None = None
+    ) -> Report:
+        """Compare two backends, and fill the one named by `repair` from the other."""
+        if not self.sight.is_whole:
+            plan = replace(plan, elements=self.sight.all_names(plan.elements))
+        if repair is None:
+            return self._archive.verify(backends, plan, None, progress)
+        what = {"backends": list(backends), "repair": repair, **_span(plan.interval)}
+        with self._audit.change(self.caller, "repair", **what):
+            return self._archive.verify(backends, plan, repair, progress)
+
+    # -- inside ---------------------------------------------------------------------------------------
+
+    @property
+    def _payer(self) -> str:
+        """Whose limits count: those of a key or token wherever it is used from, else those of an address."""
+        name = self.caller.principal.name
+        return self.caller.origin or "unknown" if name == "anonymous" else name
+
+    def _named(self, query: Query) -> Query:
+        """Return a query whose names are resolved among what is seen."""
+        self.sight.check_groups(query.groups)
+        where, join = query.where, query.join
+        if where is not None:
+            where = where.renamed({name: self.sight.name_of(name) for name in where.elements})
+        if join is not None and join.times_of is not None:
+            join = replace(join, times_of=self.sight.name_of(join.times_of))
+        return replace(query, elements=self.sight.chosen(query.elements), where=where, join=join)
+
+    def _note_read(self, what: str, names: Iterable[str], interval: Interval | None = None) -> None:
+        """Record a read, before it, of elements in groups that ask for that."""
+        audited = {group.name for group in self._archive.settings.groups if group.audit_reads}
+        if not audited:
+            return
+        router = self._archive.groups
+        read = [name for name in names if self.sight.find(name) and not audited.isdisjoint(router.groups_of(name))]
+        if read:
+            span = {} if interval is None else _span(interval)
+            self._audit.record(self.caller, f"read: {what}", elements=_some(read), count=len(read), **span)
+
+    def _of_groups(self, state: BackendState) -> BackendState:
+        coverage = tuple(part for part in state.coverage if self.sight.has_group(part.group))
+        letters = sum(letter.rows for letter in self.dead_letters() if letter.lane == state.name)
+        return replace(state, coverage=coverage, dead_letters=letters, lane=replace(state.lane, last_error=""))
+
+    def _check_own(self, name: str) -> None:
+        if self.sight.is_whole or self.sight.find(name) is not None:
+            return
+        if self._archive.catalog.find(name) is not None or not self.sight.admits(name):
+            raise ForbiddenError(f"{name!r} is not yours to give or change: it is taken, or not in your archive groups")
+
+
+def _span(interval: Interval) -> dict[str, str]:
+    return {"start": format_time(interval.start), "end": format_time(interval.end)}
+
+
+def _some(names: Sequence[str] | None) -> list[str] | None:
+    return None if names is None else [*names[:_NAMED], *(["…"] if len(names) > _NAMED else [])]
