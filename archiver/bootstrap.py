@@ -222,7 +222,8 @@ class Archive:
                 lane.backend.close()
             for name in new.keys() - kept:
                 lanes[name].start()
-        server = [] if settings.server == self.settings.server else ["the server's keys wait for a restart"]
+        served = (settings.server, settings.tls) == (self.settings.server, self.settings.tls)
+        server = [] if served else ["the keys of server and tls wait for a restart"]
         self.settings = settings
         self.intake.future_ns = settings.intake.future
         self._note_settings()
@@ -382,10 +383,12 @@ class Archive:
         self._keeper.once()
         self._maintenance.once()
 
-    def replay_dead_letter(self, letter_id: int, mended: SampleBatch | None = None) -> Future[IntakeReceipt]:
-        """Send a dead letter's samples, or mended ones in their place, through the intake again."""
+    def replay_dead_letter(
+        self, letter_id: int, mended: SampleBatch | None = None, admits: Callable[[str], bool] | None = None
+    ) -> Future[IntakeReceipt]:
+        """Send a dead letter's samples, or mended ones in their place, through the intake; see `Intake.submit`."""
         kept = self.dead_letters.samples(letter_id)
-        future = self.intake.submit(kept if mended is None else mended)
+        future = self.intake.submit(kept if mended is None else mended, admits=admits)
         future.add_done_callback(lambda done: None if done.exception() else self.dead_letters.mark_replayed(letter_id))
         return future
 
