@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from fastapi import Response
@@ -10,8 +11,8 @@ from fastapi import Response
 from archiver.model import SampleBatch
 from archiver.query import Answer
 from archiver.query.formats import MEDIA_TYPES, write
-from services.archive.streaming import AnswerResponse
 from services.common.negotiation import choose
+from services.common.streaming import AnswerResponse
 
 CURSOR = "Forebay-Cursor"
 MISSING = "Forebay-Missing"
@@ -80,19 +81,30 @@ def respond(answer: Answer, accept: str | None, limit: int | None = None, *, out
         the client sees that.
     """
     try:
-        media_type = choose(accept, _OFFERED)
+        media_type, name = format_of(accept)
     except BaseException:
         answer.close()
         raise
-    chunks = write(answer, _NAMES[media_type], outcome=outcome)
+    chunks = write(answer, name, outcome=outcome)
     is_page = limit is not None and limit <= _PAGE_ROWS
-    return AnswerResponse(answer, chunks, media_type, _outcome if is_page else None)
+    return AnswerResponse(answer, chunks, media_type, partial(_outcome, answer) if is_page else None)
 
 
 def respond_with(samples: SampleBatch, accept: str | None) -> Response:
     """Return samples at hand as a response."""
+    media_type, name = format_of(accept)
+    return Response(b"".join(write(Answer.of(samples), name)), media_type=media_type)
+
+
+def format_of(accept: str | None) -> tuple[str, str]:
+    """Return the media type that a client accepts, and the name of the format.
+
+    Raises
+    ------
+    NotAcceptableError
+    """
     media_type = choose(accept, _OFFERED)
-    return Response(b"".join(write(Answer.of(samples), _NAMES[media_type])), media_type=media_type)
+    return media_type, _NAMES[media_type]
 
 
 def _outcome(answer: Answer) -> dict[str, str]:

@@ -5,16 +5,26 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 from fastapi import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from archiver.model import StoppedError
-from archiver.query import Answer
 
 _BEGUN = 2
 """Pieces that are made before the response begins: the header of a format needs no reading, the second one does."""
+
+
+class Reading(Protocol):
+    """What is read while a response is sent."""
+
+    def cancel(self) -> None:
+        """Stop reading, from another thread than the one that reads."""
+
+    def close(self) -> None:
+        """Let go of what is being read; more often than once is harmless."""
 
 
 class AnswerResponse(Response):
@@ -24,20 +34,20 @@ class AnswerResponse(Response):
 
     Parameters
     ----------
-    answer : Answer
+    answer : Reading
         What `chunks` are made from.
     chunks : iterator of bytes
     media_type : str
     headers_of : callable, optional
-        Makes headers of the answer when it was read; then all of it is, before the response begins.
+        Makes headers when the answer was read; then all of it is, before the response begins.
     """
 
     def __init__(
         self,
-        answer: Answer,
+        answer: Reading,
         chunks: Iterator[bytes],
         media_type: str,
-        headers_of: Callable[[Answer], Mapping[str, str]] | None = None,
+        headers_of: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         super().__init__(None, media_type=media_type)
         del self.headers["content-length"]
@@ -78,7 +88,7 @@ class AnswerResponse(Response):
             content = await run_in_threadpool(b"".join, self._chunks)
             head = [content]
             self.headers["content-length"] = str(len(content))
-            self.headers.update(self._headers_of(self._answer))
+            self.headers.update(self._headers_of())
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         for chunk in head:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
