@@ -1,0 +1,157 @@
+"""Work that outlives a request: once per key, cancelled, failed in words, and there after a restart."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from archiver.model import BackpressureError, InvalidInputError, NotFoundError, TransientError
+from archiver.model.interruption import interruptible
+from services.common import jobs as module
+from services.common.jobs import Job, Jobs, Running, State
+
+PATIENCE_S = 60.0
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Iterator[Jobs]:
+    made = Jobs(tmp_path / "jobs")
+    yield made
+    made.close()
+
+
+def submit(jobs: Jobs, work: Callable[[Running], None], owner: str = "ann", key: str = "", **asked: str) -> Job:
+    return jobs.submit(owner, asked, "text/plain", work, key)
+
+
+def ended(jobs: Jobs, job: Job) -> Job:
+    """Return a job when it ended."""
+    tick = threading.Event()
+    while not jobs.get(job.owner, job.id).state.is_final:
+        tick.wait(0.01)
+    return jobs.get(job.owner, job.id)
+
+
+def write_hello(running: Running) -> None:
+    running.result.write(b"hello")
+    running.tell({"bytes": 5})
+
+
+def test_its_result_is_kept(jobs: Jobs, tmp_path: Path) -> None:
+    job = ended(jobs, submit(jobs, write_hello))
+    assert (job.state, job.progress, job.problem) == (State.DONE, {"bytes": 5}, None)
+    assert jobs.result(job).read_bytes() == b"hello"
+    jobs.close()
+    again = Jobs(tmp_path / "jobs")
+    assert again.get("ann", job.id) == job
+    assert again.result(job).read_bytes() == b"hello"
+    again.close()
+
+
+def test_the_same_key_is_the_same_job(jobs: Jobs) -> None:
+    first = submit(jobs, write_hello, key="k", ask="a")
+    assert submit(jobs, write_hello, key="k", ask="a").id == first.id
+    assert submit(jobs, write_hello, key="k", ask="a", owner="bob").id != first.id
+    assert submit(jobs, write_hello, ask="a").id != first.id
+    with pytest.raises(InvalidInputError, match="another request"):
+        submit(jobs, write_hello, key="k", ask="b")
+
+
+def test_what_fails_says_why(jobs: Jobs) -> None:
+    def fail(running: Running) -> None:
+        raise TransientError("no route to host")
+
+    job = ended(jobs, submit(jobs, fail))
+    assert job.state is State.FAILED
+    assert job.problem is not None
+    assert (job.problem["status"], job.problem["detail"]) == (503, "no route to host")
+
+
+def test_an_unexpected_error_is_logged_and_not_told(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:
+    job = ended(jobs, submit(jobs, lambda running: [][0]))
+    assert job.problem is not None
+    assert "log" in job.problem["detail"]
+    assert "IndexError" in caplog.text
+
+
+class Stuck:
+    """Work that ends when it is stopped."""
+
+    def __init__(self) -> None:
+        self.begun, self.stopped = threading.Event(), threading.Event()
+
+    def __call__(self, running: Running) -> None:
+        with interruptible(self.stopped.set):
+            self.begun.set()
+            assert self.stopped.wait(PATIENCE_S)
+            raise TransientError("cut off")
+
+
+def test_it_is_cancelled_while_it_runs_and_while_it_waits(jobs: Jobs) -> None:
+    works = [Stuck() for _ in range(module._WORKERS)]
+    running = [submit(jobs, work) for work in works]
+    waiting = submit(jobs, write_hello)
+    for work in works:
+        assert work.begun.wait(PATIENCE_S)
+    jobs.remove("ann", waiting.id)
+    assert jobs.get("ann", waiting.id).state is State.CANCELLED
+    for job in running:
+        jobs.remove("ann", job.id)
+        assert ended(jobs, job).state is State.CANCELLED
+    assert ended(jobs, submit(jobs, write_hello)).state is State.DONE
+
+
+def test_who_ended_is_forgotten_with_his_result(jobs: Jobs) -> None:
+    job = ended(jobs, submit(jobs, write_hello))
+    jobs.remove("ann", job.id)
+    with pytest.raises(NotFoundError):
+        jobs.get("ann", job.id)
+    assert not jobs.result(job).exists()
+
+
+def test_others_do_not_see_it(jobs: Jobs) -> None:
+    job = submit(jobs, write_hello)
+    assert jobs.of("bob") == []
+    with pytest.raises(NotFoundError):
+        jobs.get("bob", job.id)
+    with pytest.raises(NotFoundError):
+        jobs.remove("bob", job.id)
+
+
+def test_too_many_are_refused(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_WAITING", 1)
+    works = [Stuck() for _ in range(module._WORKERS)]
+    for work in works:
+        submit(jobs, work)
+        assert work.begun.wait(PATIENCE_S)
+    submit(jobs, write_hello)
+    with pytest.raises(BackpressureError):
+        submit(jobs, write_hello)
+
+
+def test_what_was_under_way_when_the_service_died_has_failed(tmp_path: Path) -> None:
+    first = Jobs(tmp_path)
+    work = Stuck()
+    job = submit(first, work)
+    assert work.begun.wait(PATIENCE_S)
+    (tmp_path / "torn").mkdir()
+    again = Jobs(tmp_path)
+    found = again.get("ann", job.id)
+    assert found.state is State.FAILED
+    assert found.problem is not None
+    assert "ask again" in found.problem["detail"]
+    assert not (tmp_path / "torn").exists()
+    again.close()
+    first.close()
+
+
+def test_old_results_are_forgotten(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = ended(jobs, submit(jobs, write_hello))
+    monkeypatch.setattr(module, "_KEPT_NS", -1)
+    submit(jobs, write_hello)
+    with pytest.raises(NotFoundError):
+        jobs.get("ann", job.id)
+    assert not jobs.result(job).exists()
