@@ -85,7 +85,8 @@ class Page:
 
     def _table(self, schema: dict[str, Any]) -> dict[str, Any] | None:
         """Return the table that a key leads to, once or as one of several; None when it has a single value."""
-        reference = schema.get("$ref") or schema.get("items", {}).get("$ref")
+        options = [schema, schema.get("items", {}), *schema.get("anyOf", ())]  # the last: a table that may be left out
+        reference = next((option["$ref"] for option in options if "$ref" in option), None)
         definition = self._definitions[reference.rpartition("/")[2]] if reference else {}
         return definition if "properties" in definition else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,9 @@ from archiver import config
 from archiver.model import ConfigurationError, Interval, NotFoundError, SampleBatch
 from archiver.pipeline.verification import Plan
 from archiver.query import Query
+from archiver.security.keys import LOCAL_FILE
+
+KEY_VARIABLE = "FOREBAY_KEY"
 
 
 class Face(Protocol):
@@ -83,14 +87,14 @@ def connect(path: Path | None, data: Path | None, *, create: bool = False) -> It
     from archiver.pipeline.lock import DirectoryInUseError
 
     try:
-        local = LocalFace(_settings(path, data, create=create))
+        local = LocalFace(settings_of(path, data, create=create))
         local.open()
     except DirectoryInUseError as exc:
         if "url" not in exc.info:
             raise
         from archiver.cli.remote import RemoteFace
 
-        with RemoteFace(exc.info["url"]) as remote:
+        with RemoteFace(exc.info["url"], _key(exc.directory), exc.info.get("certificate")) as remote:
             yield remote
         return
     try:
@@ -99,7 +103,14 @@ def connect(path: Path | None, data: Path | None, *, create: bool = False) -> It
         local.close()
 
 
-def _settings(path: Path | None, data: Path | None, *, create: bool) -> config.Settings:
+def settings_of(path: Path | None, data: Path | None, *, create: bool) -> config.Settings:
+    """Return the settings of an archive, as its file or its last run has them.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such directory, and none is to be made.
+    """
     try:
         settings = config.load(config.locate(path, data), overrides={"data": str(data) if data else None})
     except ConfigurationError:
@@ -112,6 +123,17 @@ def _settings(path: Path | None, data: Path | None, *, create: bool) -> config.S
             "`forebay up` and `forebay replay` make one"
         )
     return settings
+
+
+def _key(data: Path) -> str | None:
+    """Return the key for an archive that runs: that of the environment, else the one that it keeps for its own user."""
+    given = os.environ.get(KEY_VARIABLE)
+    if given:
+        return given
+    try:
+        return (data / LOCAL_FILE).read_text(encoding="utf-8")
+    except OSError:  # another user's: what this one may do without a key is for the archive to say
+        return None
 
 
 def _check_free(data: Path) -> None:

@@ -13,6 +13,7 @@ from archiver.model import Interval, SampleBatch
 from archiver.pipeline.verification import Plan
 from archiver.query import Answer, Query
 from archiver.query.formats import write
+from archiver.security import AuditLog, Caller
 
 
 class LocalFace:
@@ -20,6 +21,8 @@ class LocalFace:
 
     def __init__(self, settings: Settings) -> None:
         self._archive = Archive(settings)
+        self._audit = AuditLog(self._archive.directory)
+        self._caller = Caller.here()
 
     def open(self) -> None:
         """Open the archive; see `Archive.open`."""
@@ -82,7 +85,8 @@ class LocalFace:
 
     def replay_dead_letter(self, letter_id: int, mended: SampleBatch | None) -> dict[str, int]:
         """Send a dead letter, or its mended samples, through the intake."""
-        return dict(self._archive.replay_dead_letter(letter_id, mended).result().counts)
+        with self._audit.change(self._caller, "replay dead letter", letter=letter_id, mended=mended is not None):
+            return dict(self._archive.replay_dead_letter(letter_id, mended).result().counts)
 
     def copy(
         self,
@@ -94,11 +98,15 @@ class LocalFace:
     ) -> dict[str, int]:
         """Fill one backend from another."""
         self._archive.wait_ready()
-        return asdict(self._archive.copy(source, target, interval, elements, progress))
+        with self._audit.change(self._caller, "copy", source=source, target=target):
+            return asdict(self._archive.copy(source, target, interval, elements, progress))
 
     def verify(
         self, backends: tuple[str, str], what: Plan, repair: str | None, progress: Callable[[int, int], None]
     ) -> dict[str, Any]:
         """Compare two backends, and repair one from the other."""
         self._archive.wait_ready()
-        return self._archive.verify(backends, what, repair, progress).to_dict()
+        if repair is None:
+            return self._archive.verify(backends, what, None, progress).to_dict()
+        with self._audit.change(self._caller, "repair", backends=list(backends), repair=repair):
+            return self._archive.verify(backends, what, repair, progress).to_dict()

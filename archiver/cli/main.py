@@ -8,7 +8,7 @@ import sys
 import typer
 
 from archiver import registry
-from archiver.cli import asking, doing, loading, oracle
+from archiver.cli import asking, doing, loading, oracle, securing
 from archiver.model import ConfigurationError, ForebayError, InvalidInputError, NotFoundError
 
 USAGE_ERROR = 2
@@ -27,6 +27,7 @@ def build() -> typer.Typer:
     loading.register(app)
     doing.register(app)
     oracle.register(app)
+    securing.register(app)
     for name in registry.names(registry.COMMANDS):
         app.command(name)(registry.load(registry.COMMANDS, name))
     return app

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -46,10 +48,17 @@ class RemoteFace:
     ----------
     url : str
         Where ``forebay up`` answers.
+    key : str, optional
+        What it is asked with.
+    certificate : str, optional
+        File with the certificate that it has, the only one that counts.
     """
 
-    def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=httpx.Timeout(600.0, connect=10.0))
+    def __init__(self, url: str, key: str | None = None, certificate: str | None = None) -> None:
+        headers = {} if key is None else {"Authorization": f"Bearer {key.strip()}"}
+        verify = True if certificate is None else _trusting(certificate)
+        timeout = httpx.Timeout(600.0, connect=10.0)
+        self._client = httpx.Client(base_url=url, headers=headers, verify=verify, timeout=timeout)
 
     def __enter__(self) -> RemoteFace:
         return self
@@ -227,6 +236,17 @@ def _wide(join: Join) -> dict[str, str]:
     }
 
 
+def _trusting(certificate: str) -> ssl.SSLContext:
+    """Return a context that trusts one certificate, whatever name is in it, and shows ours when we are given one."""
+    context = ssl.create_default_context(cafile=certificate)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    own = os.environ.get("FOREBAY_CLIENT_CERTIFICATE")
+    if own:
+        context.load_cert_chain(own, os.environ.get("FOREBAY_CLIENT_KEY"))
+    return context
+
+
 def _check(answer: httpx.Response) -> None:
     """Raise what the service said, as the error that it stands for."""
     if answer.status_code < 400:
@@ -240,6 +260,8 @@ def _check(answer: httpx.Response) -> None:
     if answer.status_code in (429, 503):
         kind_of_full = QuotaError if answer.status_code == 429 else BackpressureError
         raise kind_of_full(detail, float(answer.headers.get("Retry-After", 1.0)))
+    if answer.status_code == 401:
+        raise PermanentError(f"{detail}; give yours to this command in the environment: FOREBAY_KEY")
     if "missing" in document:
         raise IncompleteError(document["missing"])
     kind = _KINDS.get(answer.status_code, TransientError if answer.status_code >= 500 else PermanentError)

@@ -12,11 +12,12 @@ from archiver.model import PermanentError, TransientError
 
 
 class DirectoryInUseError(TransientError):
-    """Another process works on this data directory; `info` is what it said about itself."""
+    """Another process works on this data `directory`; `info` is what it said about itself."""
 
-    def __init__(self, message: str, info: dict[str, Any]) -> None:
+    def __init__(self, message: str, info: dict[str, Any], directory: Path) -> None:
         super().__init__(message)
         self.info = info
+        self.directory = directory
 
 
 class DirectoryLock:
@@ -47,8 +48,9 @@ class DirectoryLock:
             file.seek(0)
             info = json.loads(file.read() or "{}")
             file.close()
-            where = f" (process {info.get('pid', '?')})"
-            raise DirectoryInUseError(f"{self._path.parent} is in use by another forebay{where}", info) from exc
+            directory = self._path.parent
+            text = f"{directory} is in use by another forebay (process {info.get('pid', '?')})"
+            raise DirectoryInUseError(text, info, directory) from exc
         self._file = file
         self.announce({})
 

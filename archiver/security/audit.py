@@ -14,7 +14,7 @@ from typing import Any
 from archiver.model import PermanentError, TransientError, format_time
 from archiver.model.time import now
 from archiver.security.chain import DIRECTORY, FIRST, HEAD, Record, files_of, parse, seal
-from archiver.security.files import PRIVATE, replace_file, sync_directory
+from archiver.security.files import PRIVATE, give_to_owner, replace_file, sync_directory
 from archiver.security.roles import Caller
 
 _LARGEST = 16 * 2**20
@@ -102,6 +102,7 @@ class AuditLog:
             file.flush()
             os.fsync(file.fileno())
         if not size:
+            give_to_owner(path)
             sync_directory(self._directory)
         self._end, self._number, self._hash = (path, size + len(line)), record["number"], record["hash"]
         head = {"number": record["number"], "hash": record["hash"]}
@@ -141,9 +142,13 @@ class AuditLog:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep other processes from appending."""
-        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(self._directory / "lock", os.O_WRONLY | os.O_CREAT, PRIVATE)
+        if not self._directory.exists():
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            give_to_owner(self._directory)
+        lock = self._directory / "lock"
+        descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT, PRIVATE)
         try:
+            give_to_owner(lock)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:

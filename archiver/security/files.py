@@ -16,6 +16,7 @@ def replace_file(path: Path, content: bytes, *, synced: bool = True) -> None:
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
     try:
+        give_to_owner(fresh)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
@@ -27,6 +28,13 @@ def replace_file(path: Path, content: bytes, *, synced: bool = True) -> None:
         raise
     if synced:
         sync_directory(path.parent)
+
+
+def give_to_owner(path: Path) -> None:
+    """Give a new file to the owner of its directory when root made it: the archive runs as that user, and reads it."""
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def sync_directory(directory: Path) -> None:

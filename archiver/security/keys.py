@@ -23,7 +23,7 @@ from typing import Any
 from archiver.model import InvalidInputError, NotFoundError, PermanentError, format_time
 from archiver.model.near import did_you_mean
 from archiver.model.time import now
-from archiver.security.files import replace_file
+from archiver.security.files import give_to_owner, replace_file
 from archiver.security.roles import Principal, Role
 
 FILE = "keys.json"
@@ -201,6 +201,7 @@ class Keys:
         """Give the keys to be changed, one process at a time, and write them in one piece."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.with_suffix(".lock").open("a") as lock:
+            give_to_owner(self._path.with_suffix(".lock"))
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._look()
             keys = dict(self._keys)

@@ -21,7 +21,7 @@ import uvloop
 from archiver.bootstrap import Archive
 from archiver.config import ServerSettings, Settings
 from archiver.model import ConfigurationError, ForebayError
-from archiver.security import Caller, Principal
+from archiver.security import Caller
 from services.archive.app import create_app
 from services.archive.sources import Sources
 from services.common.security import check_start, local_key, server_context
@@ -148,7 +148,7 @@ async def _serve(
         server.stop()
         app.state.live.stop()  # answers without an end would be waited for
 
-    note = functools.partial(app.state.guard.audit.record, Caller(Principal.of("local", []), "command line"))
+    note = functools.partial(app.state.guard.audit.record, Caller.here())
     note("start", url=url, version=app.version)
     sources = Sources(archive)
     loop = asyncio.get_running_loop()

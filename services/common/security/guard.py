@@ -77,7 +77,7 @@ class Guard:
         text = presented(connection, influx=influx)
         principal = None if text is None else self._known(text)
         if principal is None and text is not None and self._needs_credentials:
-            principal = await run_in_threadpool(self._look_closer, connection, text, Caller(_NOBODY, origin, request))
+            principal = await run_in_threadpool(self._look_closer, connection, text, Caller(_UNKNOWN, origin, request))
         return Caller(principal or self._anonymous(connection), origin, request)
 
     @property
@@ -97,7 +97,7 @@ class Guard:
     def _known(self, text: str) -> Principal | None:
         """Return whose key, or token that was checked before, a text is: quickly, and without a word on failures."""
         if self._local_digest and hmac.compare_digest(digest_of(text), self._local_digest):
-            return Principal.of("local", [Role.ADMINISTER])
+            return Caller.here().principal
         key = self.keys.find(text)
         if key is not None:
             return key.principal
@@ -156,6 +156,7 @@ def check_start(settings: Settings) -> None:
 
 
 _NOBODY = Principal.of("anonymous", [])
+_UNKNOWN = Principal.of("unknown", [])
 
 
 def _check_from_here(connection: HTTPConnection) -> None:
