@@ -1,4 +1,4 @@
-"""Finds backends, journals, sources and commands by entry point: built-in ones and those of other distributions."""
+"""Finds plug-ins by entry point (backends, journals, sources, commands, services): built-in ones and of others."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ BACKENDS = "forebay.backends"
 JOURNALS = "forebay.journals"
 SOURCES = "forebay.sources"
 COMMANDS = "forebay.commands"
+SERVICES = "forebay.services"
 
 
 def names(group: str) -> list[str]:

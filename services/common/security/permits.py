@@ -106,12 +106,15 @@ def guard_of(connection: HTTPConnection) -> Guard:
 
 
 def permissions(app: FastAPI) -> Iterator[tuple[str, RouteContext, list[Permit | Public]]]:
-    """Yield path, route and what is asked of callers, for each route and mount of an application."""
+    """Yield path, route and what is asked of callers, for each route and mount of an application, and in its mounts."""
     for route in iter_route_contexts(app.routes):
         dependant = getattr(route, "dependant", None)
         declared = [] if dependant is None else list(_declared(dependant))
-        pages = getattr(route.original_route, "app", None)
-        if isinstance(pages, Pages):
+        mounted = getattr(route.original_route, "app", None)
+        if isinstance(mounted, FastAPI):
+            yield from ((f"{route.path}{path}", inner, asked) for path, inner, asked in permissions(mounted))
+            continue
+        if isinstance(mounted, Pages):
             declared = [Public("files of the program")]
         yield str(route.path or "/"), route, declared
 

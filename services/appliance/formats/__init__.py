@@ -1,0 +1,1 @@
+"""Events as bytes, in the formats of the appliance."""

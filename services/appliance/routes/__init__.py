@@ -1,0 +1,1 @@
+"""The routes of the appliance: retrieval, search, management."""
