@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
 
+from archiver import registry
 from archiver.bootstrap import Archive
 from archiver.config import ServerSettings
 from services.archive.ingest import Ingest
@@ -71,6 +72,9 @@ def create_app(archive: Archive, settings: ServerSettings, local_key: str | None
     for module in (ingest, samples, live, elements, state, repair, health):
         app.include_router(module.router)
     app.add_api_route("/openapi.json", lambda: app.openapi(), include_in_schema=False, dependencies=[_API])
+    for name in registry.names(registry.SERVICES):
+        part: FastAPI = registry.load(registry.SERVICES, name)(app.state.guard)
+        app.router.routes.extend(part.routes)
     app.mount("/", Pages("services.web"))
     check_declared(app)
     return app
