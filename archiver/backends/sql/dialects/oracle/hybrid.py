@@ -1,7 +1,7 @@
 """A hybrid partitioned table: days before an instant are external, over the files of our lake.
 
-The table that the archive writes to cannot be that table: Oracle enforces no key on a hybrid one, and knows intervals
-there from 23ai on only. So it is a table beside it, with a view over both.
+The table that the archive writes to cannot be that table: Oracle enforces no key on a hybrid one, takes no LOB there,
+and knows intervals there from 23ai on only. So it is a table beside it, with a view over both.
 """
 
 from __future__ import annotations
