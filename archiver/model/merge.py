@@ -29,6 +29,8 @@ def key_of(batch: SampleBatch, row: int, versions: bool) -> Key:
 
 def rows_through(batch: SampleBatch, key: Key) -> int:
     """Return how many rows of a sorted batch, with its names in sorted order, lie at or before a key."""
+    if not batch.num_rows or key_of(batch, 0, len(key) > 3) > key:
+        return 0
     code = bisect_left(batch.elements, key[0])
     start = int(np.searchsorted(batch.codes, np.int32(code)))
     if code == len(batch.elements) or batch.elements[code] != key[0]:
@@ -77,19 +79,23 @@ def merged(streams: Sequence[Iterator[SampleBatch]], *, versions: bool = False) 
         yield from (batch for batch in streams[0] if batch.num_rows)
         return
     heads = {index: head for index, stream in enumerate(streams) if (head := _next(stream)) is not None}
-    while heads:
-        frontier = min(key_of(head, -1, versions) for head in heads.values())
+    while len(heads) > 1:
+        ends = {index: key_of(head, -1, versions) for index, head in heads.items()}
+        frontier = min(ends.values())
         pieces = []
         for index, head in list(heads.items()):
-            count = rows_through(head, frontier)
+            count = head.num_rows if ends[index] == frontier else rows_through(head, frontier)
             if count:
-                pieces.append(head.slice(0, count))
-            rest = head.slice(count) if count < head.num_rows else _next(streams[index])
-            if rest is None:
-                del heads[index]
-            else:
-                heads[index] = rest
+                pieces.append(head.slice(0, count) if count < head.num_rows else head)
+                rest = head.slice(count) if count < head.num_rows else _next(streams[index])
+                if rest is None:
+                    del heads[index]
+                else:
+                    heads[index] = rest
         yield _joined(pieces, versions)
+    for index, head in heads.items():  # what is left of one stream repeats nothing
+        yield head
+        yield from (batch for batch in streams[index] if batch.num_rows)
 
 
 def _next(stream: Iterator[SampleBatch]) -> SampleBatch | None:
