@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from archiver.model import Kind, SampleBatch
 from archiver.model.batch import Int64s, Mask
-from archiver.model.status import is_bad, is_gap
+from archiver.model.status import is_good
 
 BLOCK = 65_536
 NUMERIC = (Kind.FLOAT, Kind.INT, Kind.UINT, Kind.BOOL)
@@ -46,20 +46,18 @@ class Samples:
 
     def __post_init__(self) -> None:
         batch = self.batch
-        self.good = batch.kind_codes != Kind.NONE
+        self.good = batch.kind_codes != np.uint8(Kind.NONE)
         if batch.status.any():
-            self.good &= ~(is_bad(batch.status) | is_gap(batch.status))
+            self.good &= is_good(batch.status)
         self.numeric = np.zeros(batch.num_rows, bool)
         self.number = np.zeros(batch.num_rows)
         for kind in batch.kinds:
             if kind not in NUMERIC:
                 continue
-            mask = self.good & (batch.kind_codes == kind)
             column = native(batch.values(kind)).astype(np.float64, copy=False)
-            if kind is Kind.FLOAT:
-                nan = np.isnan(column)
+            if kind is Kind.FLOAT and (nan := np.isnan(column)).any():
                 self.good &= ~nan
-                mask &= ~nan
+            mask = self.good if len(batch.kinds) == 1 else self.good & (batch.kind_codes == kind)
             self.numeric |= mask
             self.number = column if mask.all() else np.where(mask, column, self.number)
 

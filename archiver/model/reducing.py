@@ -96,7 +96,7 @@ class _Reducer:
 def codes_in(batch: SampleBatch, index: dict[str, int]) -> Int64s:
     """Return the number of each sample's element; -1 where it has none."""
     table = np.fromiter((index.get(name, -1) for name in batch.elements), np.int64, len(batch.elements))
-    return table[batch.codes]
+    return np.full(batch.num_rows, table[0]) if len(table) == 1 else table[batch.codes]
 
 
 def span_of(start: Int64s, end: Int64s) -> NDArray[np.uint64]:

@@ -48,6 +48,8 @@ class Status(IntFlag):
 INVALID = Status.EXP_INV | Status.AUT_INV | Status.STIME_INV
 BAD = INVALID | Status.OUT_PRANGE
 DEFAULT = Status.EXP_DEFAULT | Status.AUT_DEFAULT
+_GAP = Status.DISCONNECTED | Status.PAUSED
+_NOT_GOOD = np.uint64(BAD | _GAP)
 Bits = NDArray[np.uint64]
 Flags = NDArray[np.bool_]
 
@@ -77,9 +79,15 @@ def is_online_bad(status: Bits) -> Flags:
     return np.where(is_default(status), _any(status, Status.DEFAULT_BAD), is_bad(status))
 
 
+def is_good(status: Bits) -> Flags:
+    """Return where it is neither bad nor a gap, bool per sample."""
+    result: Flags = (status & _NOT_GOOD) == 0
+    return result
+
+
 def is_gap(status: Bits) -> Flags:
     """Return where nothing is known from here on: disconnected or paused, bool per sample."""
-    return _any(status, Status.DISCONNECTED | Status.PAUSED)
+    return _any(status, _GAP)
 
 
 def names_of(status: int) -> list[Any]:

@@ -148,7 +148,7 @@ def format_time(value: int) -> str:
     '1970-01-01T00:00:01.000000007Z'
     """
     seconds, fraction = divmod(value, NANOSECONDS)
-    return f"{(_EPOCH + timedelta(seconds=seconds)).strftime('%Y-%m-%dT%H:%M:%S')}.{fraction:09d}Z"
+    return f"{(_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]}.{fraction:09d}Z"
 
 
 @dataclass(frozen=True, slots=True)

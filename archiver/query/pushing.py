@@ -67,8 +67,8 @@ class Pushing:
         return (
             query.as_of is None
             and query.where is None
+            and getattr(reader, "aggregates", frozenset()).issuperset(query.aggregates)
             and isinstance(reader, SupportsAggregation)
-            and reader.aggregates.issuperset(query.aggregates)
         )
 
     def _local(self, elements: Collection[str], interval: Interval) -> Iterator[Partials]:
