@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import unquote_to_bytes
 
-NAMES_PER_QUERY = 250
-"""Names in one condition: what the server does with them grows with their square."""
+NAMES_PER_QUERY = 1000
+"""Names in one condition: of 1.6.7 each costs least then, and no more than without a condition."""
 _UNFIT = re.compile(r"[%\\\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SPECIAL = re.compile(r"([,= ])")
 
@@ -75,5 +75,16 @@ def runs(names: Sequence[str], value_of: Callable[[str], str] = tag_value) -> It
 
 
 def one_of(tag: str, values: Sequence[str]) -> str:
-    """Return the InfluxQL condition that a tag has one of some values."""
-    return "(" + " OR ".join(f"{identifier(tag)} = {literal(value)}" for value in values) + ")"
+    """Return the InfluxQL condition that a tag has one of some values.
+
+    A tree of pairs: what the server does with a chain grows with the square of its length.
+
+    Examples
+    --------
+    >>> print(one_of("element", ["a", "b", "c"]))
+    ((("element" = 'a' OR "element" = 'b') OR ("element" = 'c')))
+    """
+    parts = [f"{identifier(tag)} = {literal(value)}" for value in values]
+    while len(parts) > 1:
+        parts = [f"({' OR '.join(parts[place : place + 2])})" for place in range(0, len(parts), 2)]
+    return f"({parts[0]})"
