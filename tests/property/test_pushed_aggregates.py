@@ -10,11 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from archiver.backends.influx import InfluxBackend
 from archiver.backends.sql import SqlBackend
 from archiver.model import Interval, Kind, Status
 from archiver.ports import BackendContext, SupportsAggregation
 from archiver.query.execute import execute
 from archiver.query.request import AGGREGATES, Query
+from archiver.testing.influxdb import influxql
 from archiver.testing.postgresql import UnavailableError, find_binaries, running_server
 from archiver.testing.rows import Row, batch_of
 
@@ -114,17 +116,23 @@ def bits(column):
     return [struct.pack(">d", value) if isinstance(value, float) else value for value in column]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", "postgresql", "influxdb"])
 def backend(request, tmp_path_factory):
     with ExitStack() as stack:
-        url = "sqlite:///s.db"
-        if request.param == "postgresql":
-            try:
-                find_binaries()
-            except UnavailableError as exc:
-                pytest.skip(str(exc))
-            url = stack.enter_context(running_server()).url
-        made = SqlBackend(BackendContext("it", tmp_path_factory.mktemp("sql")), SqlBackend.Options(url=url))
+        context = BackendContext("it", tmp_path_factory.mktemp("it"))
+        if request.param == "influxdb":
+            url = request.getfixturevalue("influxdb").url
+            made = InfluxBackend(context, InfluxBackend.Options(url=url, database="pushed"))
+            stack.callback(influxql, url, "pushed", 'DROP DATABASE "pushed"')
+        else:
+            url = "sqlite:///s.db"
+            if request.param == "postgresql":
+                try:
+                    find_binaries()
+                except UnavailableError as exc:
+                    pytest.skip(str(exc))
+                url = stack.enter_context(running_server()).url
+            made = SqlBackend(context, SqlBackend.Options(url=url))
         made.open()
         stack.callback(made.close)
         yield made

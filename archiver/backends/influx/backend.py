@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import ClassVar
 
-import pyarrow as pa
-
-from archiver.backends.influx import aggregates
+from archiver.backends.influx import aggregating
+from archiver.backends.influx.cells import Cells
 from archiver.backends.influx.client import Client
 from archiver.backends.influx.options import InfluxOptions
 from archiver.backends.influx.reading import Reader
@@ -19,13 +18,14 @@ from archiver.backends.influx.writing import Writer
 from archiver.model import (
     ConfigurationError,
     Interval,
-    NotFoundError,
     PermanentError,
     SampleBatch,
     TransientError,
     UnsupportedError,
 )
+from archiver.model.grid import Grid
 from archiver.ports import (
+    Aggregated,
     BackendContext,
     BackendLimits,
     BeforeCommit,
@@ -140,6 +140,30 @@ class InfluxBackend:
         state = reader.state()
         yield from reader.read(state, elements, interval, _chosen(state, groups), as_of, versions)
 
+    @property
+    def aggregates(self) -> frozenset[str]:
+        """Which aggregates InfluxDB makes by itself: of version 3 none are known to be exact."""
+        ours = self._opened is not None and self._options.layout == "forebay" and self._client().major < 3
+        return aggregating.MADE if ours else frozenset()
+
+    def aggregate(
+        self,
+        elements: Sequence[str],
+        grid: Grid,
+        aggregates: Collection[str],
+        until: int,
+        *,
+        groups: Sequence[str] | None = None,
+    ) -> Iterator[Aggregated]:
+        """Yield the cells of some elements: see `archiver.ports.SupportsAggregation.aggregate`."""
+        reader, client, wanted = self._reader(), self._client(), frozenset(aggregates)
+        state = reader.state()
+
+        def asked(group: str) -> Cells:
+            return Cells(client, reader, state, grid, group, wanted)
+
+        yield from aggregating.aggregate(elements, grid, _chosen(state, groups), asked)
+
     def last_before(
         self,
         elements: Sequence[str],
@@ -181,22 +205,6 @@ class InfluxBackend:
         """
         with self._writing:
             return self._writer().drop_before(group, time)
-
-    def bucketed(
-        self, group: str, elements: Sequence[str], interval: Interval, bucket_ns: int
-    ) -> tuple[pa.Table, list[str]]:
-        """Return aggregates per element and bucket, computed by InfluxDB: see `aggregates.bucketed`.
-
-        Raises
-        ------
-        NotFoundError
-            The group holds nothing here.
-        """
-        reader = self._reader()
-        state = reader.state()
-        if group not in state.groups:
-            raise NotFoundError(f"backend {self.name!r} holds nothing of group {group!r}")
-        return aggregates.bucketed(self._client(), reader, state, group, elements, interval, bucket_ns)
 
     def _client(self) -> Client:
         self._reader()

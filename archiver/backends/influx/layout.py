@@ -31,8 +31,12 @@ SAMPLE_TAGS = ("element", "kind", "parts", "sequence", "source_time", "version")
 PART_LENGTH = 2**19
 MOST_PARTS = 256
 NUMBER_KINDS = (Kind.INT, Kind.UINT, Kind.ENUM)
+LARGEST = 1e290
 FLOAT_BITS = "float_bits"
-"""Place of floats that are not finite: their bits, as an integer."""
+"""Place of floats that InfluxDB cannot hold, compare or add: NaN, infinities, -0.0, and numbers beyond `LARGEST`.
+
+Their bits, as an integer. Finite ones are in ``float`` as well, for others to see.
+"""
 TEXT_BASE64 = "text_base64"
 """Place of text with control characters, or too long for a field: UTF-8 as base64."""
 

@@ -17,6 +17,8 @@ from archiver.model.kind import check_text
 
 ROWS_AT_ONCE = 25_000
 BODY_BYTES = 4 * 2**20
+_MINUS_ZERO = np.iinfo(np.int64).min
+"""Its bits."""
 _UNFIT_TEXT = r"[\x00-\x1f\x7f]"
 Fields = list[tuple[str, pa.Array]]
 """Names of fields, and the text of their values."""
@@ -110,13 +112,16 @@ def _forms(kind: Kind, rows: SampleBatch) -> Iterator[tuple[str, NDArray[np.bool
 
 
 def _floats(values: pa.Array) -> Iterator[tuple[str, NDArray[np.bool_] | None, Fields]]:
-    finite = _numpy(pc.is_finite(values))
-    if finite.any():
-        some = None if finite.all() else finite
+    numbers = _numpy(values)
+    plain = (np.abs(numbers) <= layout.LARGEST) & (numbers.view(np.int64) != _MINUS_ZERO)
+    if plain.any():
+        some = None if plain.all() else plain
         yield "float", some, [("float", _chosen(values, some).cast(pa.large_utf8()))]
-    if not finite.all():
-        bits = _chosen(values, ~finite).view(pa.int64())
-        yield layout.FLOAT_BITS, ~finite, [(layout.FLOAT_BITS, _integers(bits))]
+    for odd, is_shown in ((~plain & np.isfinite(numbers), True), (~np.isfinite(numbers), False)):
+        if odd.any():
+            chosen = _chosen(values, odd)
+            bits = (layout.FLOAT_BITS, _integers(chosen.view(pa.int64())))
+            yield layout.FLOAT_BITS, odd, [bits, ("float", chosen.cast(pa.large_utf8()))] if is_shown else [bits]
 
 
 def _texts(values: pa.Array) -> Iterator[tuple[str, NDArray[np.bool_] | None, Fields]]:

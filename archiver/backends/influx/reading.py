@@ -18,6 +18,7 @@ from archiver.model.time import MAX_TIME
 from archiver.ports import Coverage
 
 _STATE = f'SELECT "state" FROM {names.identifier(layout.STATE)}'
+_NO_WRITE = 2**63 - 1
 _LAST_ROWS = 4
 _MORE = 16
 
@@ -57,8 +58,11 @@ class Reader:
         return state.condition()
 
     def decoded(self, state: State, table: pa.RecordBatch) -> Stored:
-        """Return those samples of an answer that count."""
-        counts = state.counts(table.column("write").to_numpy())
+        """Return those samples of an answer that count.
+
+        A point that is being written may be seen without its number, as fields come one after the other: it has none.
+        """
+        counts = state.counts(table.column("write").fill_null(_NO_WRITE).to_numpy())
         return rows.decode(table if counts.all() else table.filter(counts))
 
     def coverage(self, state: State) -> list[Coverage]:

@@ -47,11 +47,9 @@ class Writer:
         self._segments: dict[str, Segments] = {}
         self._used = 0
         self._limit = 0
-        self._posting = ThreadPoolExecutor(CONNECTIONS, f"influx-{context.name}")
 
     def close(self) -> None:
-        """Give back the numbers that were not used, where the server takes that, and end the threads."""
-        self._posting.shutdown()
+        """Give back the numbers that were not used, where the server takes that."""
         state = self._known
         if state is None or self._used > state.committed or self._limit != state.reserved:
             return
@@ -181,10 +179,15 @@ class Writer:
         )
         if records:
             bodies = chain([_segment_lines(records)], bodies)
+        with ThreadPoolExecutor(CONNECTIONS, f"influx-{self._context.name}") as posting:
+            self._post_bodies(posting, bodies, number)
+        return records
+
+    def _post_bodies(self, posting: ThreadPoolExecutor, bodies: Iterable[Any], number: int) -> None:
         pending: deque[Future[None]] = deque()
         try:
             for body in bodies:
-                pending.append(self._posting.submit(self._client.write, body))
+                pending.append(posting.submit(self._client.write, body))
                 if len(pending) > CONNECTIONS:
                     pending.popleft().result()
                     self._used = number
@@ -196,7 +199,6 @@ class Writer:
             if any(not isinstance(error, NotTakenError) for error in failed):
                 self._used = number  # something of it may be there
             raise
-        return records
 
     def _commit(
         self,

@@ -46,3 +46,7 @@ def test_nothing_is_deleted(backend):
     backend.write({"g1": batch(*ROWS)})
     with pytest.raises(UnsupportedError, match="deletes no samples"):
         backend.drop_before("g1", 100)
+
+
+def test_aggregates_are_left_to_others(backend):
+    assert backend.aggregates == frozenset()

@@ -5,12 +5,14 @@ import pytest
 from archiver.backends.influx import state as states
 from archiver.backends.influx.client import Client
 from archiver.backends.influx.state import State
-from archiver.model import Kind, PermanentError, TransientError
+from archiver.model import Interval, Kind, PermanentError, TransientError
+from archiver.model.grid import Grid
 from archiver.model.time import DAY_NS
 from archiver.ports import Position, WriteReceipt
 from archiver.testing.backend_suite.base import batch, exact, read, sample
 
 WEEK = 7 * DAY_NS
+NEVER = 2**62
 
 
 class Stop(Exception):  # noqa: N818 - what a caller's own code may raise
@@ -47,10 +49,24 @@ def test_what_an_abandoned_write_left_never_counts(opening, ask, restart: bool):
     assert [(c.first, c.last, c.rows) for c in backend.coverage()] == [(1, 2, 3)]
     assert [(segment.interval.start, segment.rows) for segment in backend.segments("g1")] == [(0, 3)]
     assert backend.last_before(["a", "ghost"], 10).source_time.tolist() == [2]
-    table, _ = backend.bucketed("g1", ["ghost"], backend.segments("g1")[0].interval, 0)
-    assert table.num_rows == 0
+    (made,) = backend.aggregate(["ghost"], Grid(backend.segments("g1")[0].interval, 0), {"count", "last"}, NEVER)
+    assert (len(made.cells), list(made.left)) == (0, [])
     assert backend.write({"g1": batch(sample(3, 5.0, element="ghost"))}).duplicates == 0
     assert backend.elements() == ["a", "ghost"]
+
+
+def test_points_that_are_seen_while_they_are_written(opening):
+    """The server shows a field of a point before it has the others; such a point is of a write that is under way."""
+    backend = opening()
+    backend.write({"g1": batch(sample(1), sample(3))})
+    client = backend._opened[0]
+    client.write(b"g1,element=a,kind=float status=0i 2\ng1,element=b,kind=float float=1,receive_time=1i 4\n")
+    client.write(b"g1,element=c,kind=float write=9i 5\n")
+    assert read(backend, "a", "b", "c") == exact([sample(1), sample(3)])
+    assert backend.last_before(["a", "b", "c"], 3).source_time.tolist() == [1]
+    assert backend.elements() == ["a"]
+    (made,) = backend.aggregate(["a", "b", "c"], Grid(Interval(0, 9), 0), {"count", "max"}, NEVER)
+    assert (made.cells.numbers["count"].tolist(), list(made.left)) == ([2], [])
 
 
 def test_a_restart_of_a_process_that_died_takes_other_numbers(opening, ask):

@@ -84,6 +84,10 @@ def test_coverage(backend):
     assert [(c.group, c.first, c.last, c.rows) for c in backend.coverage()] == [("EVENT", T0 + 1, T0 + 9, 9)]
 
 
+def test_aggregates_are_left_to_others(backend):
+    assert backend.aggregates == frozenset()
+
+
 def test_nothing_is_written(backend, ask):
     before = ask("SHOW MEASUREMENTS")
     with pytest.raises(UnsupportedError, match="never writes"):
