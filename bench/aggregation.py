@@ -57,4 +57,4 @@ def _row(title: str, backend: SqlBackend, elements: int, samples: int) -> Row:
         rounds=ROUNDS,
     )
     what = f"aggregate: {title}, {elements} elements x {samples} samples, mean of 60 s"
-    return Row(what, pushed * 1e3, "its samples aggregated here", local * 1e3, "ms", 1.0, higher_is_better=False)
+    return Row(what, pushed * 1e3, "its samples aggregated here", local * 1e3, "ms", 0.6, higher_is_better=False)

@@ -1,4 +1,4 @@
-"""Arrow batches through the whole archive in one process, beside raw pyarrow; lanes side by side; the journal alone.
+"""Arrow batches through the whole archive in one process, beside raw pyarrow; the journal alone.
 
 What is compared runs in turns, and medians are taken, so that a busy machine is as busy for both.
 """
@@ -18,7 +18,6 @@ from archiver.journal.file import FileJournal, FileOptions
 from archiver.journal.payload import encode
 from archiver.model import SampleBatch
 from archiver.model.time import now
-from archiver.testing.postgresql import running_server
 from bench.data import in_batches, peers_data
 from bench.parquet_backend import raw_write
 from bench.registry import Row, bench
@@ -28,7 +27,6 @@ ELEMENTS, SAMPLES = 1000, 4000
 ROUNDS = 5
 BATCH_ROWS, FILE_ROWS = 10_000, 1_000_000
 LAKE = {"name": "lake", "kind": "parquet"}
-NOBODY = "postgresql://nobody@127.0.0.1:1/nothing"
 _PATIENCE_S = 300.0
 
 
@@ -48,30 +46,6 @@ def end_to_end() -> Iterator[Row]:
     yield Row(title, rows / plain, "pyarrow: sort, write, sync", rows / raw, "samples/s", 0.5)
     smoothed_title = "the same, with smoothing and the ledger"
     yield Row(smoothed_title, rows / smoothed, "pyarrow: sort, write, sync", rows / raw, "samples/s", 0.35)
-
-
-@bench("lanes")
-def lanes() -> Iterator[Row]:
-    """Several backends at once beside the slowest alone, and beside one that cannot be reached."""
-    batches, _ = data(SAMPLES // 4)
-    rows = sum(batch.num_rows for batch in batches)
-    dead = {"name": "warm", "kind": "sql", "url": NOBODY}
-    with running_server() as server:
-        number = iter(range(1000))
-
-        def warm() -> dict[str, Any]:
-            return {"name": "warm", "kind": "sql", "url": server.url, "prefix": f"bench{next(number)}_"}
-
-        both, alone = in_turns(lambda: through(batches, [LAKE, warm()]), lambda: through(batches, [warm()]), rounds=3)
-    yield Row("lake + PostgreSQL at once", rows / both, "the slower alone", rows / alone, "samples/s", 0.85)
-    batches, _ = data(SAMPLES)
-    rows = sum(batch.num_rows for batch in batches)
-    beside, lake = in_turns(
-        lambda: through(batches, [LAKE, dead], wanted=["lake"]),
-        lambda: through(batches, [LAKE], wanted=["lake"]),
-        rounds=ROUNDS,
-    )
-    yield Row("lake, PostgreSQL stopped", rows / beside, "lake alone", rows / lake, "samples/s", 0.95)
 
 
 @bench("journal")
@@ -107,9 +81,8 @@ def through(
     backends: Sequence[dict[str, Any]],
     *,
     smoothing: dict[str, Any] | None = None,
-    wanted: Sequence[str] | None = None,
 ) -> float:
-    """Return the seconds from the first batch submitted until the wanted backends (all) have everything."""
+    """Return the seconds from the first batch submitted until all backends have everything."""
     names = [backend["name"] for backend in backends]
     group = {"name": "all", "elements": ["*"], "backends": names, "smoothing": smoothing or {"kind": "none"}}
     with tempfile.TemporaryDirectory() as folder:
@@ -121,7 +94,7 @@ def through(
             def work() -> None:
                 for future in [archive.intake.submit(batch) for batch in batches]:
                     future.result()
-                for name in wanted or names:
+                for name in names:
                     if not archive.lanes[name].flush(_PATIENCE_S):
                         raise RuntimeError(f"backend {name} does not take what the journal holds")
 

@@ -38,7 +38,7 @@ def verification() -> Iterator[Row]:
         ]
         warm = filled(sqlite(Path(folder)), data)
         yield row("two lakes", data, lakes[0], lakes[1], 0, 0.5)
-        yield row("a lake and SQLite", data, lakes[0], warm, 0, 0.7)
+        yield row("a lake and SQLite", data, lakes[0], warm, 0, 0.8)
         yield row("two lakes, 1 of 1000 lost", data, lakes[0], lakes[2], int(lost.sum()), None)
         for backend in (*lakes, warm):
             backend.close()
