@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,12 +50,15 @@ class OracleDouble:
     def start(self) -> None:
         """Start on the port it had before, and return when it takes connections."""
         command = [*self._command, *([str(self.port)] if self.port else [])]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        answer = self._process.stdout.readline()
-        if not answer:
-            _, errors = self._process.communicate()
-            raise UnavailableError(f"the stand-in for Oracle does not start: {errors.strip()[-500:]}")
+        with tempfile.TemporaryFile() as errors:  # not a pipe: nobody reads it, and once full it stops the process
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+            assert self._process.stdout is not None
+            answer = self._process.stdout.readline()
+            if not answer:
+                self._process.communicate()
+                errors.seek(0)
+                reason = errors.read().decode(errors="replace").strip()[-500:]
+                raise UnavailableError(f"the stand-in for Oracle does not start: {reason}")
         self.port = int(answer)
 
     def kill(self) -> None:

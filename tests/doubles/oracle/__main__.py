@@ -29,8 +29,12 @@ def main() -> None:
         while True:
             client, _ = listener.accept()
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            session = Session(Wire(client), Database(store), faults)
-            threading.Thread(target=session.run, daemon=True).start()
+            threading.Thread(target=serve, args=(client, store, faults), daemon=True).start()
+
+
+def serve(client: socket.socket, store: Store, faults: Faults) -> None:
+    """Serve one client; a session that cannot be opened ends that client, and nobody else waits for it."""
+    Session(Wire(client), Database(store), faults).run()
 
 
 main()

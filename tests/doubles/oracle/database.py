@@ -158,9 +158,10 @@ class Database:
             self._locked.popitem()[1].release()
 
     def _make_temporary(self) -> None:
-        for name in self._store.temporary.keys() - self._temporary:
-            self._execute(f"CREATE LOCAL TEMPORARY TABLE {name} {self._store.temporary[name]} TRANSACTIONAL")
-            self._temporary.add(name)
+        for name, columns in list(self._store.temporary.items()):  # another session may make or drop one meanwhile
+            if name not in self._temporary:
+                self._execute(f"CREATE LOCAL TEMPORARY TABLE {name} {columns} TRANSACTIONAL")
+                self._temporary.add(name)
 
     def _drop_partition(self, table: str, time: int) -> None:
         length = self._store.partition_ns[table]
