@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 _SHARE = 0.2
 """How much a new measurement counts."""
 _MANY_ROWS = 10_000
-"""Rows from which on a part tells how fast rows come."""
+"""Rows from which on a part tells how fast rows come; one of fewer tells how long the least takes."""
 _SPREAD = 4.0
 """A first batch that takes longer than usual by so many mean deviations is late (as RFC 6298 has it for a reply)."""
 _SHUNNED_S, _SHUNNED_LONGEST_S = 10.0, 300.0
@@ -31,15 +31,21 @@ class Cost:
         How fast rows come; 0 as long as no part was large enough to tell.
     parts : int
         How many parts it was learnt from.
+    few_s : float
+        Seconds that a part of few rows took; 0 as long as there was none. The first batch of a large part may hold a
+        million rows, and tells nothing of it.
     """
 
     latency_s: float
     deviation_s: float
     rows_per_s: float
     parts: int
+    few_s: float = 0.0
 
     def seconds(self, rows: float) -> float:
         """Return how long so many rows take."""
+        if rows < _MANY_ROWS and self.few_s:
+            return self.few_s
         return self.latency_s + (rows / self.rows_per_s if self.rows_per_s else 0.0)
 
 
@@ -76,14 +82,17 @@ class Costs:
         with self._lock:
             self._shunned.pop(backend, None)
             old = self._costs.get(backend, Cost(first_s, first_s / 2, 0.0, 0))
-            rate = old.rows_per_s
-            if rows >= _MANY_ROWS and seconds > 0:
+            rate, few_s = old.rows_per_s, old.few_s
+            if rows < _MANY_ROWS:
+                few_s = _mixed(few_s, seconds) if few_s else seconds
+            elif seconds > 0:
                 rate = _mixed(rate, rows / seconds) if rate else rows / seconds
             self._costs[backend] = Cost(
                 _mixed(old.latency_s, first_s),
                 _mixed(old.deviation_s, abs(first_s - old.latency_s)),
                 rate,
                 old.parts + 1,
+                few_s,
             )
 
     def shun(self, backend: str) -> None:

@@ -174,3 +174,14 @@ def test_why_it_is_out_is_told_with_how_far_its_lane_is_behind():
     assert [m.reason for m in answer.missing if m.backend == "hot"] == [
         "connection refused; its lane is behind since yesterday"
     ]
+
+
+def test_a_part_of_few_rows_is_not_judged_by_what_large_ones_took():
+    costs = Costs()
+    costs.learn("lake", 0.2, 1_000_000, 0.5)
+    assert costs.seconds("lake", 100) > 0.2  # as long as nothing else is known
+    costs.learn("lake", 0.001, 100, 0.001)
+    costs.learn("lake", 0.2, 1_000_000, 0.5)
+    assert costs.seconds("lake", 100) == 0.001
+    assert costs.seconds("lake", 1_000_000) > 0.5
+    assert Costs(costs.dump()).of("lake") == costs.of("lake")
