@@ -16,7 +16,7 @@ _ping = APIRouter()
 @_ping.get("/ping", response_class=Response, dependencies=[Depends(Public("says that somebody is there"))])
 def ping() -> Response:
     """Say that somebody is there."""
-    return Response("Pong", media_type="text/plain")
+    return Response("Pong\n", media_type="text/plain")
 
 
 def create_app(guard: Guard) -> FastAPI:

@@ -11,13 +11,13 @@ from archiver.model import InvalidInputError, Metadata, NotFoundError
 from services.appliance.bodies import listed, names_in
 from services.appliance.identity import IDENTITY, VERSION
 from services.appliance.names import find, matching, plain
-from services.appliance.status import Newest, details, status_rows, type_info
+from services.appliance.status import NEVER, PAUSED, Newest, details, status_rows, type_info
 from services.common.security import Operator, Reader, View
 
 router = APIRouter(prefix="/bpl", tags=["management"])
 
 _PARTS = ("mgmt", "engine", "etl", "retrieval")
-_NO_ENGINE = "forebay archives what its sources send: change that at the view, or in an archive group of forebay.toml"
+_NO_ENGINE = "forebay archives what its sources send: change that there, or in an archive group of forebay.toml"
 Pv = Annotated[str, Parameter(description="name, or glob; several by commas")]
 Limit = Annotated[int, Parameter(description="most names; -1 is all")]
 
@@ -83,7 +83,7 @@ def get_stores_for_pv(view: Reader, pv: str) -> dict[str, str]:
 def get_never_connected_pvs(view: Reader) -> list[dict[str, str]]:
     """Return the PVs of which no sample has come yet."""
     newest = Newest(view)
-    waiting = [element.name for element in view.elements() if newest.time_of(element.name) == "Never"]
+    waiting = [element.name for element in view.elements() if newest.time_of(element.name) == NEVER]
     return [{"pvName": name, "currentState": "METAINFO_REQUESTED", "appliance": IDENTITY} for name in waiting]
 
 
@@ -102,7 +102,7 @@ def get_currently_disconnected_pvs(view: Reader) -> list[dict[str, str]]:
 def get_paused_pvs_report(view: Reader) -> list[dict[str, str]]:
     """Return the PVs for which archiving was switched off."""
     newest = Newest(view)
-    paused = [element.name for element in view.elements() if newest.status_of(element.name) == "Paused"]
+    paused = [element.name for element in view.elements() if newest.status_of(element.name) == PAUSED]
     return [{"pvName": name, "instance": IDENTITY} for name in paused]
 
 
@@ -219,4 +219,6 @@ def _refused(view: View, pv: str, what: str) -> dict[str, str] | list[dict[str, 
 def _why(view: View, name: str, what: str) -> str:
     if find(view, name) is None:
         return f"Trying to {what} PV {name} that is not currently being archived or on an instance that is not active."
+    if what == "pause" and status_rows(view, [name])[0]["status"] == PAUSED:
+        return f"PV {name} is already paused"
     return f"Cannot {what} PV {name}: {_NO_ENGINE}"

@@ -1,109 +1,16 @@
 """An archive with the samples that were recorded in an EPICS Archiver Appliance, and its application."""
 
-import asyncio
-import itertools
-import json
+import sys
 from pathlib import Path
 
-import httpx
-import numpy as np
-import pyarrow as pa
 import pytest
 
 from archiver import config
 from archiver.bootstrap import Archive
-from archiver.model import Kind, Metadata, SampleBatch, Status, parse_time
-from archiver.model.alarm import status_of
-from services.appliance.app import create_app
-from services.common.security import Guard
 
-RECORDINGS = Path(__file__).parent / "recordings"
-KINDS = {
-    "DBR_SCALAR_DOUBLE": Kind.FLOAT,
-    "DBR_SCALAR_FLOAT": Kind.FLOAT,
-    "DBR_SCALAR_INT": Kind.INT,
-    "DBR_SCALAR_SHORT": Kind.INT,
-    "DBR_SCALAR_BYTE": Kind.INT,
-    "DBR_SCALAR_ENUM": Kind.ENUM,
-    "DBR_SCALAR_STRING": Kind.TEXT,
-    "DBR_WAVEFORM_DOUBLE": Kind.FLOATS,
-    "DBR_WAVEFORM_INT": Kind.INTS,
-    "DBR_WAVEFORM_STRING": Kind.TEXTS,
-}
-CONVERT = {Kind.FLOAT: float, Kind.INT: int, Kind.ENUM: int, Kind.TEXT: str}
-ESCAPED = {"\\n": "\n", "\\r": "\r", "\\e": "\x1b"}
-PAUSED = parse_time("2026-03-01T12:00:00Z")
+sys.path.append(str(Path(__file__).parent / "shared"))
 
-
-def value_of(text, type_, kind):
-    if kind.is_list:
-        return [CONVERT[kind.item](item) for item in json.loads(text)]
-    if type_ == "DBR_SCALAR_FLOAT":
-        return float(np.float32(text))
-    for escape, character in ESCAPED.items():
-        text = text.replace(escape, character)
-    return CONVERT[kind](text)
-
-
-def recorded_batches():
-    """Yield the recorded samples, a batch per PV; before a reconnect is a gap, and the PVs are paused at the end."""
-    rows = [line.split("|") for line in (RECORDINGS / "input.txt").read_text("utf-8").splitlines()]
-    for name, group in itertools.groupby(rows, key=lambda row: row[0]):
-        times, values, status = [], [], []
-        for _, type_, _, time, *middle, severity, alarm, fields in group:
-            kind, at = KINDS[type_], parse_time(time)
-            if "cnxregainedepsecs" in fields:
-                times.append(at - 2_000_000_000)
-                values.append(None)
-                status.append(int(Status.DISCONNECTED))
-            times.append(at)
-            values.append(value_of("|".join(middle), type_, kind))
-            status.append(int(status_of([int(severity)], [int(alarm)])[0]))
-        times.append(PAUSED)
-        values.append(None)
-        status.append(int(Status.PAUSED))
-        column = pa.array(values, kind.arrow_type)
-        yield SampleBatch.from_columns(name, times, column, status=np.array(status, np.uint64), kind=kind)
-
-
-def describe(archive):
-    names = {line.partition("|")[0] for line in (RECORDINGS / "input.txt").read_text("utf-8").splitlines()}
-    for name in sorted({*names, "GOLD:EMPTY"}):
-        metadata = Metadata(
-            unit="" if name == "GOLD:NAN" else "C",
-            precision=2,
-            display_low=0,
-            display_high=50,
-            warning_low=10,
-            warning_high=40,
-            alarm_low=5,
-            alarm_high=45,
-        )
-        archive.catalog.describe(name, metadata)
-
-
-class Appliance:
-    """The application without a server, on a loop of its own."""
-
-    def __init__(self, archive):
-        self.archive = archive
-        self._app = create_app(Guard(archive, archive.settings.server))
-        self._runner = asyncio.Runner()
-
-    def close(self):
-        self._runner.run(self._runner.get_loop().shutdown_asyncgens())
-        self._runner.close()
-
-    def request(self, method, url, **arguments):
-        async def once():
-            transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-                return await client.request(method, url, **arguments)
-
-        return self._runner.run(once())
-
-    def get(self, url, **params):
-        return self.request("GET", url, **({"params": params} if params else {}))
+import appliance_gold
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +20,13 @@ def gold(tmp_path_factory):
         "data": str(tmp_path_factory.mktemp("gold")),
         "backends": [{"name": "lake", "kind": "memory"}],
         "groups": [{"name": "all", "elements": ["*"], "backends": ["lake"]}],
+        "security": {"anonymous": "all"},
     }
     with Archive(config.parse(document)) as archive:
-        describe(archive)
-        for batch in recorded_batches():
+        appliance_gold.describe(archive)
+        for batch in appliance_gold.recorded_batches():
             receipt = archive.intake.submit(batch).result()
             assert receipt.counts == {"buffered": batch.num_rows, "rejected": 0}
-        appliance = Appliance(archive)
+        appliance = appliance_gold.Appliance(archive)
         yield appliance
         appliance.close()
