@@ -9,10 +9,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from archiver.model import InvalidInputError, SampleBatch
 from archiver.model.batch import SCHEMA_VERSION
-from archiver.model.ipc import from_ipc, to_ipc
+from archiver.model.ipc import from_ipc, to_buffer
 
 MESSAGE_BYTES = 8 * 2**20
 """About the largest message that is made of several samples, where the topic takes that."""
@@ -22,10 +23,10 @@ _GROUP, _SCHEMA = "forebay.group", "forebay.schema"
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to be sent: which partition, and the Arrow IPC stream."""
+    """A message to be sent: which partition, and the Arrow IPC stream as the memory that it was written to."""
 
     partition: int
-    value: bytes
+    value: pa.Buffer
 
     @property
     def key(self) -> bytes:
@@ -74,7 +75,7 @@ class Sharding:
             for at in range(start, end, most):
                 upto = min(at + most, end)
                 part = rows.slice(at, upto - at).with_elements(codes[at:upto] - first, names[first:last].tolist())
-                yield Outgoing(int(shards[start]), to_ipc(part.pruned().to_arrow()))
+                yield Outgoing(int(shards[start]), pa.py_buffer(to_buffer(part.pruned().to_arrow())))
 
     def _shard(self, name: str) -> int:
         shard = self._known.get(name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from archiver.model import InvalidInputError, SampleBatch
-from archiver.model.ipc import from_ipc, to_ipc
+from archiver.model.ipc import from_ipc, to_buffer
 
 VERSION = 1
 _MAGIC = b"FBST"
@@ -52,7 +52,7 @@ class Frame:
 
 def samples(kind: FrameKind, number: int, batch: SampleBatch) -> bytes:
     """Return a frame of samples as bytes."""
-    return _pack(kind, number, to_ipc(batch.to_arrow()))
+    return _pack(kind, number, to_buffer(batch.to_arrow()))
 
 
 def gap(first: int, last: int) -> bytes:
@@ -88,5 +88,5 @@ def parse(frame: bytes | bytearray) -> Frame:
     return Frame(kind, number, SampleBatch.empty(), _GAP.unpack(payload) if kind is FrameKind.GAP else ())
 
 
-def _pack(kind: FrameKind, number: int, payload: bytes) -> bytes:
-    return _HEADER.pack(_MAGIC, VERSION, kind, number, len(payload)) + payload
+def _pack(kind: FrameKind, number: int, payload: bytes | memoryview) -> bytes:
+    return b"".join((_HEADER.pack(_MAGIC, VERSION, kind, number, len(payload)), payload))
