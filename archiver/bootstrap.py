@@ -26,11 +26,12 @@ from archiver.model import (
 from archiver.pipeline.catalog import Catalog
 from archiver.pipeline.copying import CopyReceipt
 from archiver.pipeline.dead_letters import DeadLetters
+from archiver.pipeline.delivery import LaneTools
 from archiver.pipeline.explain import Explanation, explain
 from archiver.pipeline.holdings import Holdings
 from archiver.pipeline.intake import Intake, IntakeReceipt
 from archiver.pipeline.keeper import Keeper
-from archiver.pipeline.lane import Lane, LaneStatus, LaneTools
+from archiver.pipeline.lane import Lane, LaneStatus
 from archiver.pipeline.latest import Latest, last_of_each
 from archiver.pipeline.ledger import HELD, Ledger, Outcome, Total
 from archiver.pipeline.lock import DirectoryLock

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from archiver.model import Interval, InvalidInputError, NotFoundError, SampleBatch, TransientError, format_time
 from archiver.model.time import now
 from archiver.pipeline.copying import Booking, CopyReceipt, copy
+from archiver.pipeline.delivery import LaneTools
 from archiver.pipeline.intake import Intake
-from archiver.pipeline.lane import Lane, LaneTools
+from archiver.pipeline.lane import Lane
 from archiver.pipeline.processing import runs_of
 from archiver.pipeline.verification import Plan, Repair, Report, Side, verify
 from archiver.pipeline.verification.report import Exemption

@@ -32,7 +32,7 @@ TOLERANCE = 3.0
 SEAMS = {
     "journal: before the commit": ("archiver.journal.segments:Segments.append", "before"),
     "journal: committed, nobody told": ("archiver.journal.file:FileJournal._publish", "before"),
-    "lane: processed, not written": ("archiver.pipeline.lane:Lane._write", "before"),
+    "lane: processed, not written": ("archiver.pipeline.delivery:Delivery._write", "before"),
     "ledger: before its record": ("archiver.pipeline.ledger:Ledger.record", "before"),
     "ledger: recorded, backend not committed": ("archiver.pipeline.ledger:Ledger.record", "after"),
     "lake: file written, not committed": ("archiver.backends.parquet.writing:FileWriter.close", "after"),
@@ -270,7 +270,7 @@ def main() -> int:
     parser.add_argument("--seam", default="anywhere")
     arguments = parser.parse_args()
     if arguments.child:
-        child(arguments.child, arguments.seam, arguments.seed, limit_s=6.0)
+        child(arguments.child, arguments.seam, arguments.seed, limit_s=60.0)
         return 0
     directory = Path(tempfile.mkdtemp(prefix="kill-"))
     try:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 from archiver.model import ForebayError, SampleBatch
 from archiver.model.ipc import from_ipc, to_ipc
-from archiver.pipeline.lane import Lane, LaneTools
+from archiver.pipeline.delivery import LaneTools
+from archiver.pipeline.lane import Lane
 from archiver.pipeline.latest import Latest, versions_of_last
 from archiver.pipeline.ledger import INTAKE, decode
 

@@ -112,13 +112,12 @@ def test_what_the_journal_dropped_is_missing_from_the_backend_that_was_out(make_
     with make_archive(wrap=wrap, backends=backends, journal=journal) as archive:
         assert archive.wait_ready()
         taps["warm"].faults.outage = True
-        lane = archive.lanes["warm"]
         times = NEWEST - 86_400 * NANOSECONDS + np.arange(14_000) * NANOSECONDS
         random = np.random.default_rng(1)
         for start in range(0, len(times), 500):
             part = SampleBatch.from_columns("a", times[start : start + 500], random.normal(size=500))
             until(lambda part=part: is_taken(archive, part))
-        until(lambda: archive.ledger.position("warm", lane._dropped_stream))
+        until(lambda: archive.ledger.position("warm", f"{archive.journal.stream}/dropped"))
         taps["warm"].faults.outage = False
         until(archive.flush)
         alone, rows = answer_of(archive, backend="warm")

@@ -14,9 +14,9 @@ from archiver.model import SampleBatch
 from archiver.model.time import NANOSECONDS, now
 from archiver.pipeline import keeper as module
 from archiver.pipeline.dead_letters import DeadLetters
+from archiver.pipeline.delivery import LaneTools
 from archiver.pipeline.holdings import Holdings
 from archiver.pipeline.keeper import Keeper
-from archiver.pipeline.lane import LaneTools
 from archiver.pipeline.latest import Latest
 from archiver.pipeline.ledger import Ledger
 from archiver.pipeline.store import Snapshots, Store

@@ -23,8 +23,9 @@ from archiver.model import (
 )
 from archiver.model.time import ALWAYS
 from archiver.pipeline.dead_letters import DeadLetters
+from archiver.pipeline.delivery import LaneTools
 from archiver.pipeline.holdings import Holdings
-from archiver.pipeline.lane import Lane, LaneTools
+from archiver.pipeline.lane import Lane
 from archiver.pipeline.ledger import Ledger, Outcome, account
 from archiver.pipeline.routing import Router
 from archiver.pipeline.store import Snapshots, Store
