@@ -59,7 +59,7 @@ class PlanningKnowledge:
         saved = snapshots.load(_COSTS, "")
         costs = Costs(saved[1]) if saved is not None else Costs()
         self._members: dict[str, tuple[Lane, int, int]] = {}
-        self.known = Known(self._classes, self._is_healthy, self._trouble, self._amount, costs)
+        self.known = Known(self._classes, self._is_healthy, self._trouble, self._amount, costs, self._passed_on)
 
     def keep(self) -> None:
         """Keep the learnt costs for the next start."""
@@ -95,6 +95,12 @@ class PlanningKnowledge:
     def _amount(self, backend: str, interval: Interval) -> tuple[float, Interval] | None:
         lane = self._lanes().get(backend)
         return None if lane is None else lane.amounts.expected(interval, self._elements_of(backend, lane))
+
+    def _passed_on(self, name: str) -> str:
+        version = self._catalog.find(name)
+        lanes = {} if version is None else self._lanes()
+        storing = {name: lane for name, lane in lanes.items() if version and lane.router.groups_of(version.name)}
+        return "" if any(lane.backend.limits.readable for lane in storing.values()) else next(iter(storing), "")
 
     def _elements_of(self, backend: str, lane: Lane) -> int:
         """Return how many elements of the catalogue a lane stores; counted when the catalogue or the lane changed."""

@@ -20,6 +20,7 @@ class Cause(StrEnum):
     NOT_YET = "stored-since-later"
     NO_LONGER = "stored-until-earlier"
     REMOVED = "backend-removed"
+    PASSED_ON = "passed-on"
     NOT_STORED = "not-stored-there"
     SMOOTHED = "smoothed"
     NO_RANGE = "no-range"

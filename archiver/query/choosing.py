@@ -36,6 +36,8 @@ class Known:
         See `Amount`; it gives None where nobody counted. Without one the backends are asked how much they hold.
     costs : Costs
         Learns from every answer.
+    passed_on : callable
+        Gives the backend that alone is given an element and cannot be read, empty when there is none.
     """
 
     classes: Classes
@@ -43,6 +45,7 @@ class Known:
     trouble: Callable[[str], str] = lambda name: ""
     amount: Amount | None = None
     costs: Costs = field(default_factory=Costs)
+    passed_on: Callable[[str], str] = lambda name: ""
 
     def is_well(self, backend: str) -> bool:
         """Return whether a backend is healthy and did not fail a reader of late."""

@@ -308,11 +308,24 @@ class _Execution:
             except TransientError:
                 return  # it may be there: the outage is in the record when it was asked to answer
             silent = [name for name in silent if name not in known]
+        silent = self._without_passed_on(silent)
         reasons = {name: self._hint(name) for name in silent[:_HINTED]}
         for hint in dict.fromkeys(reasons.get(name, "") for name in silent):
             names = tuple(name for name in silent if reasons.get(name, "") == hint)
             reason = f"no backend has a sample of it{hint}"
             record.missing.append(Missing(self._query.interval, "", reason, names, Cause.UNKNOWN))
+
+    def _without_passed_on(self, silent: list[str]) -> list[str]:
+        """Note the elements that nobody has since they were only passed on, and return the others."""
+        found: dict[str, list[str]] = {}
+        for name in silent:
+            found.setdefault(self._reading.known.passed_on(name), []).append(name)
+        rest = found.pop("", [])
+        for backend, names in found.items():
+            reason = "it alone is given this, and only passes samples on: they cannot be read"
+            missing = Missing(self._query.interval, backend, reason, tuple(names), Cause.PASSED_ON)
+            self.record.missing.append(missing)
+        return rest
 
 
 def _cut(steps: Iterable[Step], elements: Sequence[str], interval: Interval) -> list[Step]:

@@ -11,6 +11,7 @@ import pytest
 
 from archiver.bootstrap import Archive
 from archiver.model import Interval, SampleBatch, UnsupportedError
+from archiver.model.holding import Cause
 from archiver.query import Query
 from archiver.testing.network import free_ports
 from archiver.testing.stream import Collector
@@ -50,7 +51,14 @@ def test_who_passes_on_is_never_asked(make_archive: Callable[..., Archive], addr
     answer = archive.query(Query(("e1",), Interval(0, 100)))
     assert answer.table()["source_time"].to_pylist() == list(range(10, 40))
     assert ([part.backend for part in answer.parts], answer.missing) == (["lake"], [])
-    assert archive.query(Query(("f1",), Interval(0, 100))).table().num_rows == 0
+    passed = archive.query(Query(("f1",), Interval(0, 100)))
+    assert passed.table().num_rows == 0
+    assert [(missing.backend, missing.cause) for missing in passed.missing] == [("feed", Cause.PASSED_ON)]
+    assert not passed.complete
+    both = archive.query(Query(("e1", "f1", "f2"), Interval(0, 100)))
+    assert both.table().num_rows == 30
+    causes = {missing.elements: missing.cause for missing in both.missing}
+    assert causes == {("f1",): Cause.PASSED_ON, ("f2",): Cause.UNKNOWN}
     rows = {state.name: state.to_row() for state in archive.backend_states()}
     assert (rows["feed"]["samples"], rows["feed"]["lag_samples"], rows["lake"]["samples"]) == (None, 0, 30)
     assert archive.explain("e1", Interval(0, 100)).archived == {"lake": 30}
