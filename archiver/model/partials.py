@@ -6,7 +6,6 @@ then joined one after the other, so that a result does not depend on how the sam
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +23,9 @@ NUMERIC = (Kind.FLOAT, Kind.INT, Kind.UINT, Kind.BOOL)
 WEIGHTED = frozenset({"time_weighted_mean", "integral"})
 """Aggregates that count a value for as long as it was held."""
 _SUMS = ("count", "good_count", "numbers", "sum", "area", "held")
-_EXTREMES = {"min": (np.minimum, min), "max": (np.maximum, max)}
+_EXTREMES = {"min": np.minimum, "max": np.maximum}
+_MINUS_ZERO = np.iinfo(np.int64).min
+"""Bits of -0.0: no other float has lesser ones."""
 
 Numbers = dict[str, NDArray[Any]]
 Typed = dict[str, dict[Kind, pa.Array]]
@@ -176,12 +177,20 @@ def _typed(samples: Samples, starts: Int64s, ends: Int64s, wanted: Collection[st
         typed[name] = {}
         for kind in [kind for kind in batch.kinds if kind in NUMERIC]:
             mask = samples.numeric[:stop] & (batch.kind_codes[:stop] == kind)
-            column = native(batch.values(kind))[:stop]
-            filled = column if mask.all() else np.where(mask, column, _neutral(column.dtype, name))
-            found = np.logical_or.reduceat(mask, starts)
-            extreme = _EXTREMES[name][0].reduceat(filled, starts)
-            typed[name][kind] = pa.array(extreme, mask=~found).cast(kind.arrow_type)
+            typed[name][kind] = _extreme(name, kind, native(batch.values(kind))[:stop], mask, starts)
     return typed
+
+
+def _extreme(name: str, kind: Kind, column: NDArray[Any], mask: Mask, starts: Int64s) -> pa.Array:
+    """Return the least or greatest of each run of rows, of those in the mask; -0.0 is less than 0.0."""
+    filled = column if mask.all() else np.where(mask, column, _neutral(column.dtype, name))
+    extreme = _EXTREMES[name].reduceat(filled, starts)
+    zero = extreme == 0
+    if kind is Kind.FLOAT and zero.any() and filled.view(np.int64).min() == _MINUS_ZERO:
+        minus = np.signbit(filled)
+        other = np.logical_or.reduceat(minus if name == "min" else ~minus & (filled == 0), starts)
+        extreme[zero] = np.where(other[zero] == (name == "min"), -0.0, 0.0)
+    return pa.array(extreme, mask=~np.logical_or.reduceat(mask, starts)).cast(kind.arrow_type)
 
 
 def _neutral(dtype: np.dtype[Any], name: str) -> Any:
@@ -212,13 +221,13 @@ def together(parts: Sequence[Partials]) -> Partials:
     filled = [part for part in parts if len(part)]
     if len(filled) < 2:
         return filled[0] if filled else Partials.none()
-    whole = functools.reduce(_concat, filled)
+    whole = concat(filled)
     return whole.take(np.argsort(whole.cells))
 
 
 def joined(first: Partials | None, second: Partials) -> Partials:
     """Return rows of both, in order, with one row per cell."""
-    both = second if first is None else _concat(first, second)
+    both = second if first is None else concat([first, second])
     heads = np.append(True, both.cells[1:] != both.cells[:-1])
     if heads.all():
         return both
@@ -231,21 +240,19 @@ def joined(first: Partials | None, second: Partials) -> Partials:
     return result
 
 
-def _concat(first: Partials, second: Partials) -> Partials:
-    numbers = {name: np.concatenate([first.numbers[name], second.numbers[name]]) for name in second.numbers}
+def concat(parts: Sequence[Partials]) -> Partials:
+    """Return the rows of some that are not empty, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    numbers = {name: np.concatenate([part.numbers[name] for part in parts]) for name in parts[0].numbers}
     typed: Typed = {}
-    for name in second.typed:
-        left, right = first.typed[name], second.typed[name]
+    for name in parts[0].typed:
+        kinds = sorted({kind for part in parts for kind in part.typed[name]})
         typed[name] = {
-            kind: pa.concat_arrays(
-                [
-                    part[kind] if kind in part else pa.nulls(len(whole), kind.arrow_type)
-                    for part, whole in ((left, first), (right, second))
-                ]
-            )
-            for kind in sorted({*left, *right})
+            kind: pa.concat_arrays([part.typed[name].get(kind, pa.nulls(len(part), kind.arrow_type)) for part in parts])
+            for kind in kinds
         }
-    return Partials(np.concatenate([first.cells, second.cells]), numbers, typed)
+    return Partials(np.concatenate([part.cells for part in parts]), numbers, typed)
 
 
 def _fold_numbers(into: Numbers, columns: Numbers, row: int, start: int, end: int) -> None:
@@ -277,13 +284,8 @@ def _fold_typed(both: Partials, starts: Int64s, ends: Int64s) -> Typed:
             taken = pa.array(rows[name])
             result[name] = {kind: array.take(taken) for kind, array in columns.items()}
         else:
-            choose = _EXTREMES[name][1]
-            result[name] = {kind: _fold_extreme(array, starts, ends, choose) for kind, array in columns.items()}
+            result[name] = {
+                kind: _extreme(name, kind, native(array), array.is_valid().to_numpy(zero_copy_only=False), starts)
+                for kind, array in columns.items()
+            }
     return result
-
-
-def _fold_extreme(array: pa.Array, starts: Int64s, ends: Int64s, choose: Any) -> pa.Array:
-    values = array.to_pylist()
-    spans = zip(starts.tolist(), ends.tolist(), strict=True)
-    folded = [choose((v for v in values[start:end] if v is not None), default=None) for start, end in spans]
-    return pa.array(folded, array.type)

@@ -6,12 +6,12 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
 
-from archiver.backends.parquet import compaction, sidecar
+from archiver.backends.parquet import aggregating, compaction, sidecar
 from archiver.backends.parquet.compaction import Merge
 from archiver.backends.parquet.entry import FileEntry, Ints, Level, cells_of
 from archiver.backends.parquet.errors import translated
@@ -22,9 +22,11 @@ from archiver.backends.parquet.table import Table
 from archiver.backends.parquet.writing import FileWriter, WrittenFile
 from archiver.model import Interval, PermanentError, SampleBatch, TransientError
 from archiver.model.batch import Mask
+from archiver.model.grid import Grid
 from archiver.model.identity import Watermarks, duplicates, same_identity
 from archiver.model.time import NANOSECONDS, now
 from archiver.ports import (
+    Aggregated,
     BackendContext,
     BackendLimits,
     BeforeCommit,
@@ -47,6 +49,7 @@ class ParquetBackend:
     """
 
     Options: ClassVar[type[Options]] = ParquetOptions
+    aggregates = aggregating.MADE
 
     def __init__(self, context: BackendContext, options: ParquetOptions) -> None:
         self.name = context.name
@@ -180,6 +183,20 @@ class ParquetBackend:
         """Yield the samples of some elements in an interval: see `archiver.ports.Backend.read`."""
         with translated("reading", self.root):
             yield from self._opened().reader.read(elements, interval, Request(groups, as_of, versions))
+
+    def aggregate(
+        self,
+        elements: Sequence[str],
+        grid: Grid,
+        aggregates: Collection[str],
+        until: int,
+        *,
+        groups: Sequence[str] | None = None,
+    ) -> Iterator[Aggregated]:
+        """Yield the cells of some elements: see `archiver.ports.SupportsAggregation.aggregate`."""
+        with translated("aggregating", self.root):
+            asked = aggregating.Asked(grid, frozenset(aggregates), until, groups)
+            yield from self._opened().reader.aggregate(elements, asked)
 
     def last_before(
         self,

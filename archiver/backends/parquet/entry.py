@@ -95,6 +95,17 @@ class Pieces:
     first: Ints
     last: Ints
 
+    @classmethod
+    def none(cls) -> Pieces:
+        """Return no pieces."""
+        return cls(*(np.zeros(0, np.int64) for _ in range(6)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Pieces]) -> Pieces:
+        """Return the pieces of several, one after the other."""
+        fields = ("ids", "row_group", "offset", "count", "first", "last")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+
     def of(self, ids: Ints, interval: Interval | None = None) -> Ints:
         """Return the row numbers of the pieces of some elements (ascending ids) that touch an interval."""
         low, high = np.searchsorted(self.ids, ids, "left"), np.searchsorted(self.ids, ids, "right")
@@ -201,9 +212,7 @@ class PieceBuilder:
 
     def pieces(self) -> Pieces:
         """Return what was noted."""
-        parts = self._columns
-        fields = ("ids", "row_group", "offset", "count", "first", "last")
-        joined = Pieces(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+        joined = Pieces.joined(self._columns)
         return joined.take(np.argsort(joined.ids, kind="stable"))
 
     def newest(self) -> SampleBatch:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
+from archiver.backends.parquet.aggregating import Aggregator, Asked
 from archiver.backends.parquet.entry import FileEntry, Ints, last_of_each
 from archiver.backends.parquet.index import Index, Snapshot
 from archiver.backends.parquet.reading import DataFiles
@@ -15,11 +17,13 @@ from archiver.model import Interval, SampleBatch, TransientError
 from archiver.model.batch import Mask
 from archiver.model.identity import distinct, newest_versions
 from archiver.model.time import DAY_NS, MIN_TIME
+from archiver.ports import Aggregated
 
 CHUNK_ROWS = 1_000_000
 _ATTEMPTS = 5
 
 Groups = Sequence[str] | None
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,13 @@ class Reader:
             batch = self._retried(partial(self._chunk, names, span, request))
             if batch.num_rows:
                 yield batch
+
+    def aggregate(self, elements: Sequence[str], asked: Asked) -> Iterator[Aggregated]:
+        """Yield the cells of the elements, some after the other."""
+        self._refresh()
+        aggregator = Aggregator(self._index, self._files)
+        for names in aggregator.chunks(elements, asked):
+            yield self._retried(partial(aggregator.made, names, asked))
 
     def last_before(self, elements: Sequence[str], time: int, request: Request) -> SampleBatch:
         """Return the valid sample with the greatest source time before `time`, per element that has one."""
@@ -164,7 +175,7 @@ class Reader:
         keep: Mask = entry.pieces.last[rows] >= np.repeat(newest, np.diff(np.append(start, len(rows))))
         return rows[keep]
 
-    def _retried(self, read: Callable[[], SampleBatch]) -> SampleBatch:
+    def _retried(self, read: Callable[[], T]) -> T:
         """Call `read`; again with the files of now when compaction took one away in between."""
         for _ in range(_ATTEMPTS):
             try:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +39,8 @@ class _Footer:
     constants: dict[str, list[int | None]]
 
 
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 Wanted = Sequence[tuple[FileEntry, Ints]]
 
 
@@ -87,25 +90,42 @@ class DataFiles:
         jobs, total = [], 0
         for entry, pieces in taken:
             numbers = np.unique(pieces.row_group)
-            total += int(self._footer(entry.path).sizes[numbers].sum())
+            total += self.rows(entry, numbers)
             starts = range(0, len(numbers), _GROUPS_AT_A_TIME)
             jobs += [(entry, pieces, numbers[start : start + _GROUPS_AT_A_TIME]) for start in starts]
         if not jobs:
             return SampleBatch.empty(), True
-        keep = total * _ROW_BYTES <= self._kept.limit
+        keep = self.keeps(total)
 
         def found(job: tuple[FileEntry, Pieces, Ints]) -> Runs:
             return _found(*job, self._decoded(job[0], job[2].tolist(), keep), interval, newest, keep)
 
-        if total < _MANY_ROWS:
-            runs = joined([found(job) for job in jobs])
-        else:
-            with ThreadPoolExecutor(_THREADS, "parquet") as pool:
-                runs = joined(list(pool.map(found, jobs)))
+        runs = joined(self.side_by_side(found, jobs, total))
         if not runs.groups:
             return SampleBatch.empty(), True
         columns, codes, settled = runs.gathered(ids)
         return from_stored(columns, names, codes), settled
+
+    def rows(self, entry: FileEntry, numbers: Ints) -> int:
+        """Return how many samples some row groups of a file have."""
+        return int(self._footer(entry.path).sizes[numbers].sum())
+
+    def keeps(self, rows: int) -> bool:
+        """Return whether row groups of so many samples are few enough to be kept for the next read."""
+        return rows * _ROW_BYTES <= self._kept.limit
+
+    def side_by_side(self, work: Callable[[Job], Result], jobs: Sequence[Job], rows: int) -> list[Result]:
+        """Return the result of each job, in order; where they decode many samples, several are done at a time."""
+        if rows < _MANY_ROWS:
+            return [work(job) for job in jobs]
+        with ThreadPoolExecutor(_THREADS, "parquet") as pool:
+            return list(pool.map(work, jobs))
+
+    def row_group(self, entry: FileEntry, number: int, columns: Sequence[str], keep: bool) -> RowGroup:
+        """Return some columns of a row group, or all if it is kept or to be kept."""
+        if keep:
+            return self._decoded(entry, [number], keep)[0]
+        return self._kept.get(entry.path, number) or self._decode(entry, [number], columns)[0]
 
     def _decoded(self, entry: FileEntry, numbers: list[int], keep: bool) -> list[RowGroup]:
         """Return row groups of a file, those that are not kept from the file."""
@@ -117,12 +137,14 @@ class DataFiles:
                 self._kept.put(entry.path, number, group)
         return [group for group in found.values() if group is not None]
 
-    def _decode(self, entry: FileEntry, numbers: list[int]) -> list[RowGroup]:
+    def _decode(self, entry: FileEntry, numbers: list[int], wanted: Collection[str] = ()) -> list[RowGroup]:
+        """Decode row groups: some columns, or all."""
         footer = self._footer(entry.path)
         values = {name: found[numbers[0]] for name, found in footer.constants.items()}
         same = {n: v for n, v in values.items() if v is not None and all(footer.constants[n][g] == v for g in numbers)}
         columns = [name for name in ("source_time", "sequence", "receive_time", "status") if name not in same]
         columns += [kind.column for kind in entry.kinds]
+        columns = [name for name in columns if not wanted or name in wanted]
         with pa.memory_map(str(self._root / entry.path)) as source:
             table = pq.ParquetFile(source, metadata=footer.metadata).read_row_groups(numbers, columns=columns)
         groups, start = [], 0
@@ -168,13 +190,13 @@ def _found(
     position = np.searchsorted(numbers, pieces.row_group)
     offsets, counts = pieces.offset, pieces.count
     if interval is not None:
-        offsets, counts = _narrowed(groups, position, pieces, interval, newest)
+        offsets, counts = narrowed(groups, position, pieces, interval, newest)
     runs = Runs.of(entry, groups, pieces, position, offsets, counts)
     return runs if kept or 2 * counts.sum() > sum(group.rows for group in groups) else runs.compacted()
 
 
-def _narrowed(
-    groups: list[RowGroup], position: Ints, pieces: Pieces, interval: Interval, newest: bool
+def narrowed(
+    groups: list[RowGroup], position: Ints, pieces: Pieces, interval: Interval, newest: bool = False
 ) -> tuple[Ints, Ints]:
     """Return offset and number of rows of each piece within the interval; times ascend in a piece."""
     offsets, counts = pieces.offset.copy(), pieces.count.copy()
