@@ -113,7 +113,7 @@ def type_info(element: ElementVersion, newest: Newest) -> dict[str, Any]:
         "extraFields": {"NAME": element.name, **({"DESC": metadata.description} if metadata.description else {})},
     }
     limits = limits_of(metadata)
-    return info | {key: str(limits[name]) for name, key in _LIMITS.items() if name in limits}
+    return info | {key: str(float(limits[name])) for name, key in _LIMITS.items() if name in limits}
 
 
 def details(element: ElementVersion, newest: Newest) -> list[dict[str, str]]:

@@ -47,10 +47,12 @@ def of_lines(separator):
 
 
 def cell(text):
-    try:
-        return json.loads(text.strip("[]"))
-    except ValueError:
-        return text
+    for candidate in (text, text.strip("[]")):  # parts of a waveform, between commas
+        try:
+            return json.loads(candidate)
+        except ValueError:
+            continue
+    return text
 
 
 def finite(value):
