@@ -23,6 +23,8 @@ from archiver.model import (
     UnsupportedError,
     format_time,
 )
+from archiver.model.holding import Cause
+from archiver.model.time import ALWAYS
 from archiver.pipeline.catalog import Catalog
 from archiver.pipeline.copying import CopyReceipt
 from archiver.pipeline.dead_letters import DeadLetters
@@ -42,7 +44,7 @@ from archiver.pipeline.store import Snapshots, Store
 from archiver.pipeline.tail import TailedBackend
 from archiver.pipeline.verification import Plan, Report
 from archiver.ports import Backend, BackendContext, Coverage, Journal
-from archiver.query import Answer, Query, execute, expand, plan, values_at
+from archiver.query import Answer, Missing, Query, execute, expand, plan, values_at
 from archiver.query.elements import is_glob
 from archiver.query.limits import Callers
 
@@ -319,6 +321,13 @@ class Archive:
         rows = self._latest.get(names)
         renamed = self.catalog.canonical(rows)
         return rows if renamed is rows else last_of_each(renamed).sorted()
+
+    def unknown(self, elements: Sequence[str], rows: SampleBatch) -> list[Missing]:
+        """Return the names of which single values were asked and nobody ever heard, as a query's answer says it."""
+        names = [name for name in self._chosen(elements) if self.catalog.find(name) is None]
+        silent = sorted(set(names) - set(rows.present()))
+        reason = "no backend has a sample of it"
+        return [Missing(ALWAYS, "", reason + self._hint(name), (name,), Cause.UNKNOWN) for name in silent]
 
     def explain(self, element: str, interval: Interval) -> Explanation:
         """Return what became of the samples of an element in an interval."""

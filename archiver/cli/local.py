@@ -49,7 +49,8 @@ class LocalFace:
     def values_at(self, elements: Sequence[str], time: int, backend: str | None, format_name: str) -> Iterator[bytes]:
         """Return the samples that held at an instant."""
         self._archive.wait_ready()
-        return write(Answer.of(self._archive.values_at(elements, time, backend)), format_name)
+        rows = self._archive.values_at(elements, time, backend)
+        return write(Answer.of(rows, self._archive.unknown(elements, rows)), format_name)
 
     def explain(self, element: str, interval: Interval) -> dict[str, Any]:
         """Return what became of an element's samples."""

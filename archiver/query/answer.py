@@ -67,9 +67,9 @@ class Answer:
         self.aggregates = tuple(aggregates)
 
     @classmethod
-    def of(cls, samples: SampleBatch) -> Answer:
+    def of(cls, samples: SampleBatch, missing: Sequence[Missing] = ()) -> Answer:
         """Return samples at hand as an answer, to be written in a format."""
-        return cls((batch for batch in [samples]), Record(), samples.elements)
+        return cls((batch for batch in [samples]), Record(missing=list(missing)), samples.elements)
 
     def close(self) -> None:
         """Stop reading; an answer that is not consumed to its end is closed. More often than once is harmless."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from fastapi import Response
 
 from archiver.model import SampleBatch
-from archiver.query import Answer
+from archiver.query import Answer, Missing
 from archiver.query.formats import MEDIA_TYPES, write
 from services.common.negotiation import choose
 from services.common.streaming import AnswerResponse
@@ -90,10 +91,11 @@ def respond(answer: Answer, accept: str | None, limit: int | None = None, *, out
     return AnswerResponse(answer, chunks, media_type, partial(_outcome, answer) if is_page else None)
 
 
-def respond_with(samples: SampleBatch, accept: str | None) -> Response:
-    """Return samples at hand as a response."""
+def respond_with(samples: SampleBatch, accept: str | None, missing: Sequence[Missing] = ()) -> Response:
+    """Return samples at hand as a response, and what is missing among them."""
     media_type, name = format_of(accept)
-    return Response(b"".join(write(Answer.of(samples), name)), media_type=media_type)
+    answer = Answer.of(samples, missing)
+    return Response(b"".join(write(answer, name)), media_type=media_type, headers=_outcome(answer))
 
 
 def format_of(accept: str | None) -> tuple[str, str]:

@@ -316,8 +316,14 @@ def test_globs_and_names_that_are_not_there(service, monkeypatch):
         answer = service.get(f"/v1/samples{path}", element="BAZ:T*", **times)
         assert (answer.status_code, answer.json()["type"]) == (404, "urn:forebay:problem:not-found")
         assert answer.json()["detail"].startswith("no element matches 'BAZ:T*'; did you mean 'BAR:T")
-    (missing,) = service.get("/v1/samples", element="BAR:T3", start="1970-01-01T00:00:00Z").json()["missing"]
-    assert missing["reason"].startswith("no backend has a sample of it; did you mean 'BAR:T")
+    for path, times in (("", {"start": "1970-01-01T00:00:00Z"}), ("/at", {"time": "now"}), ("/latest", {})):
+        answer = service.get(f"/v1/samples{path}", element=["BAR:T1", "BAR:T3"], **times)
+        (missing,) = answer.json()["missing"]
+        assert (missing["elements"], missing["cause"]) == (["BAR:T3"], "unknown-element"), path
+        assert missing["reason"].startswith("no backend has a sample of it; did you mean 'BAR:T")
+        assert not answer.json()["complete"]
+    assert json.loads(answer.headers["Forebay-Missing"]) == [missing]
+    assert service.get("/v1/samples/at", element="BAR:T1", time="1970-01-01T00:00:00Z").json()["missing"] == []
     monkeypatch.setattr("archiver.query.elements.MOST", 2)
     answer = service.get("/v1/samples", element="*", start="1970-01-01T00:00:00Z")
     assert answer.status_code == 400

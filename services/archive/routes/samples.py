@@ -108,8 +108,9 @@ def _answer(request: Request, archive: View, question: Question, *, plan: bool) 
 
 @router.get("/v1/samples/latest", response_class=Response, responses=FORMATS_DOCS)
 def get_latest(request: Request, archive: Reader, element: SomeElements = None) -> Response:
-    """Return the newest sample of each element, from memory."""
-    return respond_with(archive.latest(element), request.headers.get("accept"))
+    """Return the newest sample of each element, from memory; `missing` names those that there are not."""
+    rows = archive.latest(element)
+    return respond_with(rows, request.headers.get("accept"), archive.unknown(element or (), rows))
 
 
 @router.get("/v1/samples/at", response_class=Response, responses=FORMATS_DOCS)
@@ -120,5 +121,6 @@ def get_values_at(
     time: Start,
     backend: Annotated[str | None, Parameter(description="ask this backend only")] = None,
 ) -> Response:
-    """Return the sample that held at an instant, of each element that has one."""
-    return respond_with(archive.values_at(element, time_of("time", time), backend), request.headers.get("accept"))
+    """Return the sample that held at an instant, of each element that has one; `missing` names those there are not."""
+    rows = archive.values_at(element, time_of("time", time), backend)
+    return respond_with(rows, request.headers.get("accept"), archive.unknown(element, rows))

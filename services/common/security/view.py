@@ -22,7 +22,7 @@ from archiver.pipeline.explain import Explanation
 from archiver.pipeline.intake import IntakeReceipt
 from archiver.pipeline.ledger import Total
 from archiver.pipeline.verification import Plan, Report
-from archiver.query import Answer, Query
+from archiver.query import Answer, Missing, Query
 from archiver.security import AuditLog, Caller
 from services.common.errors import ForbiddenError
 from services.common.security.sight import Sight
@@ -87,6 +87,10 @@ class View:
         names = [v.name for v in self.elements()] if elements is None else self.sight.chosen(elements)
         self._note_read("latest", names)
         return self._archive.latest(names)
+
+    def unknown(self, elements: Sequence[str], rows: SampleBatch) -> list[Missing]:
+        """Return which names of values that were asked for are those of no element; see `Archive.unknown`."""
+        return self._archive.unknown(self.sight.chosen(elements), rows)
 
     def explain(self, element: str, interval: Interval) -> Explanation:
         """Return what became of the samples of an element in an interval."""
