@@ -101,12 +101,15 @@ def query(
         if plan:
             _show_plan(face.plan(question), format_)
             return
-        rows = Rows(face.query(question, format_), format_)
-        written = _write(rows, output)
-        if format_ is Format.CSV and written == 1:
-            typer.echo(f"no samples; `forebay explain {element[0]} --from … --to …` says what became of them", err=True)
-        for line in remarks(rows.outcome or outcome_of(output, format_)):
-            typer.echo(line, err=True)
+        _write_answer(Rows(face.query(question, format_), format_), format_, output, element[0])
+
+
+def _write_answer(rows: Rows, format_: Format, output: Path | None, first: str) -> None:
+    written = _write(rows, output)
+    if format_ is Format.CSV and written == 1:
+        typer.echo(f"no samples; `forebay explain {first} --from … --to …` says what became of them", err=True)
+    for line in remarks(rows.outcome or outcome_of(output, format_)):
+        typer.echo(line, err=True)
 
 
 def explain(

@@ -13,7 +13,6 @@ import typer
 from archiver.cli.face import connect
 from archiver.cli.mending import read_mended
 from archiver.cli.options import Config, Data, From, To, table
-from archiver.cli.progress import counting
 from archiver.cli.verifying import verify
 from archiver.model import (
     ConfigurationError,
@@ -24,6 +23,7 @@ from archiver.model import (
     parse_duration,
     parse_interval,
 )
+from archiver.progress import counting
 from archiver.query import Answer, Query
 from archiver.query.formats import write
 from archiver.smoothing.whatif import what_if as replay_smoothing

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from archiver.cli.face import Face, connect
 from archiver.cli.options import Config, Data, table
-from archiver.cli.progress import counting
 from archiver.config.problems import explain
 from archiver.model import BackpressureError, InvalidInputError, SampleBatch
+from archiver.progress import counting
 from archiver.sources.replay import Refusal, Replay, ReplayOptions, ReplaySource
 
 _SHOWN = 20

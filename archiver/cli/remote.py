@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import ssl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
-import httpx
-
-from archiver.model import (
-    BackpressureError,
-    ForebayError,
-    IncompleteError,
-    Interval,
-    InvalidInputError,
-    LimitError,
-    NotFoundError,
-    PermanentError,
-    QuotaError,
-    SampleBatch,
-    TransientError,
-    format_time,
-)
+from archiver.client.connection import Connection, error_of
+from archiver.model import Interval, SampleBatch, format_time
 from archiver.model.ipc import from_ipc, to_ipc
 from archiver.pipeline.verification import Plan
 from archiver.query import Join, Query
@@ -33,12 +16,6 @@ from archiver.query.formats import MEDIA_TYPES
 
 _ARROW = MEDIA_TYPES["arrow"]
 _PIECE = 1 << 20
-_KINDS: dict[int, type[ForebayError]] = {
-    400: InvalidInputError,
-    404: NotFoundError,
-    413: LimitError,
-    422: InvalidInputError,
-}
 
 
 class RemoteFace:
@@ -55,10 +32,7 @@ class RemoteFace:
     """
 
     def __init__(self, url: str, key: str | None = None, certificate: str | None = None) -> None:
-        headers = {} if key is None else {"Authorization": f"Bearer {key.strip()}"}
-        verify = True if certificate is None else _trusting(certificate)
-        timeout = httpx.Timeout(600.0, connect=10.0)
-        self._client = httpx.Client(base_url=url, headers=headers, verify=verify, timeout=timeout)
+        self._connection = Connection(url, key, certificate)
 
     def __enter__(self) -> RemoteFace:
         return self
@@ -66,12 +40,12 @@ class RemoteFace:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.close()
+        self._connection.close()
 
     def submit(self, batch: SampleBatch) -> dict[str, int]:
         """Send samples through the intake."""
         headers = {"Content-Type": _ARROW}
-        answer = self._request("POST", "/v1/samples", content=to_ipc(batch.to_arrow()), headers=headers)
+        answer = self._connection.request("POST", "/v1/samples", content=to_ipc(batch.to_arrow()), headers=headers)
         counts: dict[str, int] = answer.json()["counts"]
         return counts
 
@@ -81,7 +55,7 @@ class RemoteFace:
 
     def plan(self, query: Query) -> dict[str, Any]:
         """Return who would answer a query, at what cost, and why."""
-        answer: dict[str, Any] = self._request(
+        answer: dict[str, Any] = self._connection.request(
             "POST", "/v1/query", params={"plan": "true"}, json=_question(query)
         ).json()
         return answer
@@ -95,40 +69,40 @@ class RemoteFace:
     def explain(self, element: str, interval: Interval) -> dict[str, Any]:
         """Return what became of an element's samples."""
         parameters = {"element": element, "start": format_time(interval.start), "end": format_time(interval.end)}
-        answer: dict[str, Any] = self._request("GET", "/v1/explain", params=parameters).json()
+        answer: dict[str, Any] = self._connection.request("GET", "/v1/explain", params=parameters).json()
         return answer
 
     def backends(self) -> list[dict[str, Any]]:
         """Return how every backend is doing."""
-        rows = self._request("GET", "/v1/backends").json()["backends"]
+        rows = self._connection.request("GET", "/v1/backends").json()["backends"]
         return [{key: value for key, value in row.items() if key != "coverage"} for row in rows]
 
     def ledger(self) -> list[dict[str, Any]]:
         """Return the ledger's counts."""
-        rows: list[dict[str, Any]] = self._request("GET", "/v1/ledger").json()["totals"]
+        rows: list[dict[str, Any]] = self._connection.request("GET", "/v1/ledger").json()["totals"]
         return rows
 
     def elements(self, pattern: str) -> list[dict[str, Any]]:
         """Return the elements that match a glob."""
-        rows = self._request("GET", "/v1/elements", params={"pattern": pattern}).json()["elements"]
+        rows = self._connection.request("GET", "/v1/elements", params={"pattern": pattern}).json()["elements"]
         return [{key: row[key] for key in ("element", "kind", "unit", "description")} for row in rows]
 
     def dead_letters(self, *, replayed: bool) -> list[dict[str, Any]]:
         """Return the dead letters, without their samples."""
-        answer = self._request("GET", "/v1/dead-letters", params={"replayed": str(replayed).lower()})
+        answer = self._connection.request("GET", "/v1/dead-letters", params={"replayed": str(replayed).lower()})
         rows: list[dict[str, Any]] = answer.json()["dead_letters"]
         return rows
 
     def dead_letter(self, letter_id: int) -> SampleBatch:
         """Return the samples of a dead letter."""
-        answer = self._request("GET", f"/v1/dead-letters/{letter_id}/samples", headers={"Accept": _ARROW})
+        answer = self._connection.request("GET", f"/v1/dead-letters/{letter_id}/samples", headers={"Accept": _ARROW})
         return SampleBatch(from_ipc(answer.content))
 
     def replay_dead_letter(self, letter_id: int, mended: SampleBatch | None) -> dict[str, int]:
         """Send a dead letter, or its mended samples, through the intake."""
         content = b"" if mended is None else to_ipc(mended.to_arrow())
         path = f"/v1/dead-letters/{letter_id}/replay"
-        answer = self._request("POST", path, content=content, headers={"Content-Type": _ARROW})
+        answer = self._connection.request("POST", path, content=content, headers={"Content-Type": _ARROW})
         counts: dict[str, int] = answer.json()["counts"]
         return counts
 
@@ -169,35 +143,18 @@ class RemoteFace:
         """Ask for long work, telling how far it is; return what came of it."""
         headers = {"Accept": MEDIA_TYPES["ndjson"]}
         last: dict[str, Any] = {}
-        with self._translated(), self._client.stream("POST", path, json=what, headers=headers) as answer:
-            _check(answer)
+        with self._connection.stream("POST", path, json=what, headers=headers) as answer:
             for line in answer.iter_lines():
                 last = json.loads(line)
                 if "done" in last:
                     progress(last["done"], last["total"])
         if "detail" in last:
-            raise _KINDS.get(last["status"], PermanentError)(last["detail"])
+            raise error_of(last)
         return last
-
-    def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        with self._translated():
-            answer = self._client.request(method, path, **arguments)
-        _check(answer)
-        return answer
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Say in our words that nobody answers: the archive is on its way up or down, or ended in the middle."""
-        try:
-            yield
-        except httpx.TransportError as exc:
-            url = self._client.base_url
-            raise TransientError(f"the archive at {url} does not answer ({exc}): it is starting or stopping") from exc
 
     def _stream(self, method: str, path: str, format_name: str, **arguments: Any) -> Iterator[bytes]:
         headers = {"Accept": MEDIA_TYPES[format_name]}
-        with self._translated(), self._client.stream(method, path, headers=headers, **arguments) as answer:
-            _check(answer)
+        with self._connection.stream(method, path, headers=headers, **arguments) as answer:
             yield from answer.iter_bytes(_PIECE)
 
 
@@ -234,35 +191,3 @@ def _wide(join: Join) -> dict[str, str]:
         "step": f"{join.step_ns}ns" if join.step_ns else "",
         "times_of": join.times_of or "",
     }
-
-
-def _trusting(certificate: str) -> ssl.SSLContext:
-    """Return a context that trusts one certificate, whatever name is in it, and shows ours when we are given one."""
-    context = ssl.create_default_context(cafile=certificate)
-    context.check_hostname = False
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    own = os.environ.get("FOREBAY_CLIENT_CERTIFICATE")
-    if own:
-        context.load_cert_chain(own, os.environ.get("FOREBAY_CLIENT_KEY"))
-    return context
-
-
-def _check(answer: httpx.Response) -> None:
-    """Raise what the service said, as the error that it stands for."""
-    if answer.status_code < 400:
-        return
-    answer.read()
-    try:
-        document = answer.json()
-        detail = str(document["detail"])
-    except (ValueError, KeyError, TypeError):
-        document, detail = {}, answer.text[:500]
-    if answer.status_code in (429, 503):
-        kind_of_full = QuotaError if answer.status_code == 429 else BackpressureError
-        raise kind_of_full(detail, float(answer.headers.get("Retry-After", 1.0)))
-    if answer.status_code == 401:
-        raise PermanentError(f"{detail}; give yours to this command in the environment: FOREBAY_KEY")
-    if "missing" in document:
-        raise IncompleteError(document["missing"])
-    kind = _KINDS.get(answer.status_code, TransientError if answer.status_code >= 500 else PermanentError)
-    raise kind(detail)

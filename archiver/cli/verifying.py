@@ -11,10 +11,10 @@ import typer
 
 from archiver.cli.face import connect
 from archiver.cli.options import Config, Data, table
-from archiver.cli.progress import counting
 from archiver.model import format_time, parse_interval
 from archiver.model.time import ALWAYS
 from archiver.pipeline.verification import Plan
+from archiver.progress import counting
 
 DIFFERENT = 1
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi import Query as Parameter
 from fastapi.responses import JSONResponse
 
 from services.archive.answers import FORMATS_DOCS, QUERY_DOCS, respond, respond_with
+from services.archive.dependencies import TheJobs
+from services.archive.later import is_for_later, respond_later
 from services.archive.parameters import End, Start, aggregates_of, range_of, time_of
 from services.archive.question import Question
+from services.common.jobs import Jobs
 from services.common.security import Reader, View
 
 router = APIRouter(tags=["samples"])
@@ -24,6 +27,20 @@ Ranges = Annotated[
 Wide = Annotated[
     Literal["", "last", "nearest", "linear"], Parameter(description="the elements side by side, a row per time")
 ]
+
+
+def shape_of(
+    wide: Wide = "",
+    tolerance: Annotated[str, Parameter(description="of a wide table: how far a sample may be, such as 5s")] = "",
+    step: Annotated[str, Parameter(description="of a wide table: a row each, such as 1s")] = "",
+    times_of: Annotated[str, Parameter(description="of a wide table: rows at the times of this element")] = "",
+    points: Annotated[int, Parameter(ge=0, description="of each element only about so many, those a plot needs")] = 0,
+) -> dict[str, Any]:
+    """Return the fields of a `Question` that say in which shape samples are given."""
+    return {"wide": wide, "tolerance": tolerance, "step": step, "times_of": times_of, "points": points}
+
+
+Shape = Annotated[dict[str, Any], Depends(shape_of)]
 Plan = Annotated[bool, Parameter(description="who would answer, at what cost, and why, instead of the answer")]
 
 
@@ -31,6 +48,8 @@ Plan = Annotated[bool, Parameter(description="who would answer, at what cost, an
 def get_samples(
     request: Request,
     archive: Reader,
+    jobs: TheJobs,
+    shape: Shape,
     element: Elements,
     start: Start = "",
     end: End = "now",
@@ -47,13 +66,6 @@ def get_samples(
     as_of: Annotated[str, Parameter(description="only what was known at this time")] = "",
     versions: Annotated[bool, Parameter(description="all versions of corrected samples")] = False,
     where: Annotated[str, Parameter(description="only where this condition holds, such as: Y = 1")] = "",
-    wide: Wide = "",
-    tolerance: Annotated[str, Parameter(description="of a wide table: how far a sample may be, such as 5s")] = "",
-    step: Annotated[str, Parameter(description="of a wide table: a row each, such as 1s")] = "",
-    times_of: Annotated[str, Parameter(description="of a wide table: rows at the times of this element")] = "",
-    points: Annotated[
-        int, Parameter(ge=0, description="only about so many samples of each element, those that a plot needs")
-    ] = 0,
     require: Annotated[
         Literal["", "complete"], Parameter(description="complete: an error instead of a partial answer")
     ] = "",
@@ -64,7 +76,8 @@ def get_samples(
 ) -> Response:
     """Return the samples of elements in an interval, or aggregates of them, by element and time.
 
-    Accept decides on the format. With a limit, ``Forebay-Cursor`` continues the answer.
+    Accept decides on the format. With a limit, ``Forebay-Cursor`` continues the answer. With ``Prefer: respond-async``
+    it is read as a job (202): ``Location`` says where to ask for it; the same ``Idempotency-Key`` gives the same job.
     """
     question = Question(
         elements=element,
@@ -81,27 +94,25 @@ def get_samples(
         as_of=as_of,
         versions=versions,
         where=where,
-        wide=wide,
-        tolerance=tolerance,
-        step=step,
-        times_of=times_of,
-        points=points,
         require=require,
         outcome=outcome,
+        **shape,
     )
-    return _answer(request, archive, question, plan=plan)
+    return _answer(request, archive, jobs, question, plan=plan)
 
 
 @router.post("/v1/query", response_class=Response, responses=QUERY_DOCS)
-def post_query(request: Request, archive: Reader, question: Question, plan: Plan = False) -> Response:
+def post_query(request: Request, archive: Reader, jobs: TheJobs, question: Question, plan: Plan = False) -> Response:
     """Return what a query asks for, as ``GET /v1/samples`` does, which takes the same in its query string."""
-    return _answer(request, archive, question, plan=plan)
+    return _answer(request, archive, jobs, question, plan=plan)
 
 
-def _answer(request: Request, archive: View, question: Question, *, plan: bool) -> Response:
+def _answer(request: Request, archive: View, jobs: Jobs, question: Question, *, plan: bool) -> Response:
     query = question.to_query()
     if plan:
         return JSONResponse(archive.plan(query))
+    if is_for_later(request.headers):
+        return respond_later(request.headers, archive, jobs, question, query)
     answer = archive.query(query)
     return respond(answer, request.headers.get("accept"), query.limit, outcome=question.outcome)
 

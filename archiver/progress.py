@@ -1,4 +1,4 @@
-"""Progress bars on the terminal's error stream; silent when that is not a terminal."""
+"""Progress bars on the terminal's error stream or in a notebook; silent elsewhere."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def counting(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function to call with how much is done and how much there is."""
-    if not sys.stderr.isatty():
+    """Give a function to call with how much is done and how much there is, 0 when that is not known."""
+    if not sys.stderr.isatty() and "ipykernel" not in sys.modules:
         yield lambda done, total: None
         return
     from rich.console import Console
@@ -18,5 +18,5 @@ def counting(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
 
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total or None)
