@@ -13,9 +13,10 @@ from archiver.bootstrap import Archive
 from archiver.config import ServerSettings
 from services.archive.ingest import Ingest
 from services.archive.live import Live
-from services.archive.routes import elements, health, ingest, live, repair, samples, state
+from services.archive.routes import elements, health, ingest, jobs, live, repair, samples, state
 from services.common import problems
 from services.common.bodies import BodyBudget
+from services.common.jobs import Jobs
 from services.common.pages import Pages
 from services.common.request_ids import RequestIds
 from services.common.security import Guard, Public, check_declared
@@ -47,7 +48,9 @@ def create_app(archive: Archive, settings: ServerSettings, local_key: str | None
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.ingest = Ingest(archive, budget)
         app.state.live = Live(archive)
+        app.state.jobs = Jobs(archive.directory / "jobs")
         yield
+        app.state.jobs.close()
         app.state.live.close()
         app.state.ingest.close()
 
@@ -69,7 +72,7 @@ def create_app(archive: Archive, settings: ServerSettings, local_key: str | None
     problems.install(app)
     app.add_middleware(RequestCounter, counts=counts)
     app.add_middleware(RequestIds)
-    for module in (ingest, samples, live, elements, state, repair, health):
+    for module in (ingest, samples, live, jobs, elements, state, repair, health):
         app.include_router(module.router)
     app.add_api_route("/openapi.json", lambda: app.openapi(), include_in_schema=False, dependencies=[_API])
     for name in registry.names(registry.SERVICES):

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from archiver.bootstrap import Archive
 from services.archive.ingest import Ingest
+from services.common.jobs import Jobs
 
 
 def archive_of(request: Request) -> Archive:
@@ -22,5 +23,14 @@ def ingest_of(request: Request) -> Ingest:
     return ingest
 
 
+def jobs_of(request: Request) -> Jobs:
+    """Return what keeps the jobs."""
+    jobs: Jobs = request.app.state.jobs
+    return jobs
+
+
 TheArchive = Annotated[Archive, Depends(archive_of)]
 """A parameter that receives the archive."""
+
+TheJobs = Annotated[Jobs, Depends(jobs_of)]
+"""A parameter that receives the jobs."""

@@ -9,6 +9,7 @@
     UnsupportedError
     └── NotAcceptableError      none of the formats that the client accepts can be given
     PermanentError
+    ├── NotDoneError            the result of a job that has none, or none yet
     ├── UnauthorizedError       nobody knows who asks
     └── ForbiddenError          it is known who asks, and may not
     BackpressureError
@@ -50,6 +51,10 @@ class UnsupportedMediaError(InvalidInputError):
 
 class NotAcceptableError(UnsupportedError):
     """The client accepts none of the formats that can be given; the message lists them."""
+
+
+class NotDoneError(PermanentError):
+    """A job has no result, or none yet; the message says how far it is."""
 
 
 class UnauthorizedError(PermanentError):
