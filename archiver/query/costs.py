@@ -44,9 +44,7 @@ class Cost:
 
     def seconds(self, rows: float) -> float:
         """Return how long so many rows take."""
-        if rows < _MANY_ROWS and self.few_s:
-            return self.few_s
-        return self.latency_s + (rows / self.rows_per_s if self.rows_per_s else 0.0)
+        return (self.few_s or self.latency_s) + (rows / self.rows_per_s if self.rows_per_s else 0.0)
 
 
 class Costs:
