@@ -21,7 +21,7 @@ from archiver.backends.influx.state import RESERVED_AT_ONCE, Extent, SegmentReco
 from archiver.backends.influx.versions import existing_of, ordinals
 from archiver.model import PermanentError, SampleBatch, TransientError, UnsupportedError
 from archiver.model.batch import Int64s, Mask, sort_order
-from archiver.model.identity import Watermarks, duplicates
+from archiver.model.identity import Watermarks, duplicates, same_identity
 from archiver.ports import BackendContext, BeforeCommit, Position, Segment, WriteReceipt
 
 CONNECTIONS = 2
@@ -163,7 +163,9 @@ class Writer:
         if order is not None:
             ordered = ordered.take(order)
         known = duplicates(ordered, existing.batch)
-        rows = ordered.filter(~known).sorted()
+        rows = ordered.filter(~known)
+        if same_identity(rows).any():  # then the order in which they were received matters
+            rows = rows.sorted()
         if order is not None:
             known[order] = known.copy()
         return rows, ordinals(rows, existing), known
