@@ -108,3 +108,27 @@ def test_ties_and_extremes_round_to_even():
     slow, fast = both(pytest.MonkeyPatch.context, body)
     same(slow, fast)
     assert [struct.pack("<d", row[6]) for row in fast.batch.to_pylist()] == [struct.pack("<d", float(t)) for t in texts]
+
+
+@pytest.mark.parametrize("length", range(1, 26))
+def test_the_compiled_path_takes_every_plain_line_it_knows_wherever_words_end(length, monkeypatch):
+    text, digits = "k" * length, "9" * min(length, 19)
+    lines = [f"{text},element={text} {text}={digits} {digits[:18]}",
+             f"m,element=E value=0.{digits[:18]} -{digits[:18]}",
+             f"m,element=E value={digits[:9]}.{digits[:9]},{text}=-{digits[:18]}i"]  # fmt: skip
+    body = "\n".join(lines[length % 3 :] + lines[: length % 3]).encode()  # each of them ends the body without a newline
+    known = Decoder(RULES)
+    known.decode(body, receive_time=5)  # learns the series
+    monkeypatch.setattr(Decoder, "_slow_line", lambda *_: pytest.fail("not taken by the compiled path"))
+    fast = known.decode(body, receive_time=5).batch
+    monkeypatch.undo()
+    monkeypatch.setattr(decoder, "walker", lambda *, wanted: None)
+    assert fast == Decoder(RULES).decode(body, receive_time=5).batch
+
+
+@pytest.mark.parametrize("zeros", range(1, 24))
+def test_zeros_in_front_do_not_count_as_digits(zeros):
+    numbers = ["0" * zeros + "12345", "0" * zeros + "." + "0" * zeros + "1234567890123456789", "0" * zeros + "7i",
+               "0" * zeros, "0." + "0" * zeros, "1." + "0" * zeros, "0" * zeros + "9" * 20 + "i"]  # fmt: skip
+    body = "\n".join(f"m,element=E value={text} {index}" for index, text in enumerate(numbers)).encode()
+    same(*both(pytest.MonkeyPatch.context, body))

@@ -7,7 +7,7 @@ accepts it understands exactly as `grammar` does.
 Importing this module compiles it (seconds the first time, a moment from numba's cache later).
 """
 
-# ruff: noqa: SIM109, SIM110 - spelt out: it compiles to plain comparisons
+# ruff: noqa: SIM109 - spelt out: it compiles to plain comparisons
 from __future__ import annotations
 
 from typing import Any
@@ -28,13 +28,14 @@ from archiver.sources.line_protocol.table import (
     STATUS,
     UNKNOWN,
 )
+from archiver.sources.line_protocol.words import borrowed, digits, folded_product, lowest, trailing_zeros, where, word
 
 _NEWLINE, _SPACE, _TAB, _HASH_SIGN, _COMMA, _EQUALS, _BACKSLASH, _MINUS, _DOT, _ZERO = (ord(c) for c in "\n \t#,=\\-.0")
 _INT_SUFFIX, _UINT_SUFFIX = ord("i"), ord("u")
 _NONE, _FLOAT, _INT, _UINT, _BOOL = (int(k) for k in (Kind.NONE, Kind.FLOAT, Kind.INT, Kind.UINT, Kind.BOOL))
 _LONGEST_MANTISSA = 19
 _SEED = np.uint64(SEED)
-_TEN = np.uint64(10)
+_U3 = np.uint64(3)
 _MAX = np.uint64(2**63 - 1)
 _TRUE = np.frombuffer(b"true", np.uint8)
 _FALSE = np.frombuffer(b"false", np.uint8)
@@ -42,36 +43,45 @@ _FALSE = np.frombuffer(b"false", np.uint8)
 _compiled = njit(nogil=True, forceinline=True)
 
 
-def _key(data: Any, position: int, multiplier: Any) -> Any:
+def _key(data: Any, position: Any, multiplier: Any) -> Any:
     """Return (end, hash) of measurement and tags; the end is -1 when they are not plain."""
-    code = _SEED
-    for index in range(position, data.size):
-        byte = data[index]
-        if byte == _SPACE:
-            return index, code
-        if byte == _BACKSLASH or byte == _NEWLINE:
-            break
-        code = (code ^ np.uint64(byte)) * multiplier
+    code = _SEED ^ multiplier
+    while position < data.size:
+        eight = word(data, position)
+        stop = where(eight, _SPACE) | where(eight, _BACKSLASH) | where(eight, _NEWLINE)
+        if stop != 0:
+            count = trailing_zeros(stop) >> _U3
+            position += np.int64(count)
+            plain = data[position] == _SPACE
+            return (position if plain else -1), folded_product(code ^ lowest(eight, count), multiplier)
+        code = folded_product(code ^ eight, multiplier)
+        position += 8
     return -1, code
 
 
-def _field_key(data: Any, position: int, code: Any, multiplier: Any) -> Any:
+def _field_key(data: Any, position: Any, code: Any, multiplier: Any) -> Any:
     """Return (end, hash) of a field key, the hash continued from the series; the end is -1 when it is not plain."""
-    for index in range(position, data.size):
-        byte = data[index]
-        if byte == _EQUALS:
-            return index, code
-        if byte == _COMMA or byte == _SPACE or byte == _BACKSLASH or byte == _NEWLINE:
-            break
-        code = (code ^ np.uint64(byte)) * multiplier
+    while position < data.size:
+        eight = word(data, position)
+        stop = where(eight, _EQUALS) | where(eight, _COMMA) | where(eight, _SPACE)
+        stop |= where(eight, _BACKSLASH) | where(eight, _NEWLINE)
+        if stop != 0:
+            count = trailing_zeros(stop) >> _U3
+            position += np.int64(count)
+            plain = data[position] == _EQUALS
+            return (position if plain else -1), folded_product(code ^ lowest(eight, count), multiplier)
+        code = folded_product(code ^ eight, multiplier)
+        position += 8
     return -1, code
 
 
-def _same(data: Any, start: int, pool: Any, offset: int, length: int) -> bool:
-    for index in range(length):
-        if data[start + index] != pool[offset + index]:
+def _same(data: Any, start: int, pool: Any, offset: int, length: int) -> Any:
+    for index in range(0, length - 7, 8):
+        if word(data, start + index) != word(pool, offset + index):
             return False
-    return True
+    count = np.uint64(length & 7)
+    done = length & ~7
+    return lowest(word(data, start + done), count) == lowest(word(pool, offset + done), count)
 
 
 def _find(
@@ -94,7 +104,7 @@ def _find(
     return UNKNOWN
 
 
-def _word(data: Any, position: int, word: Any) -> int:
+def _literal(data: Any, position: int, word: Any) -> int:
     """Return where a boolean written with one letter or as `word` ends."""
     end = position + 1
     if end + word.size - 1 <= data.size and same(data, position, word, 0, word.size):
@@ -109,35 +119,46 @@ def _value(data: Any, position: int) -> Any:
         return _NONE, np.int64(0), position
     first = data[position]
     if first == 116 or first == 84:
-        return _BOOL, np.int64(1), word(data, position, _TRUE)
+        return _BOOL, np.int64(1), literal(data, position, _TRUE)
     if first == 102 or first == 70:
-        return _BOOL, np.int64(0), word(data, position, _FALSE)
+        return _BOOL, np.int64(0), literal(data, position, _FALSE)
     negative = first == _MINUS
     return number(data, position + negative, negative)
 
 
 def _number(data: Any, start: int, negative: bool) -> Any:
     """Return (kind, bits, end) of a number behind its sign; NONE when it is not plain."""
-    significant = zeros(data, start)
-    mantissa, end = digits(data, significant, np.uint64(0))
-    seen, count = end - start, end - significant
+    mantissa, end = digits(data, start, np.uint64(0))
+    count, fraction = end - start, 0
     suffix = data[end] if end < data.size else 0
     if suffix == _INT_SUFFIX or suffix == _UINT_SUFFIX:
+        count = end - zeros(data, start)
         signed = suffix == _INT_SUFFIX
-        if seen == 0 or count > _LONGEST_MANTISSA or (signed and mantissa > _MAX) or (negative and not signed):
+        if end == start or count > _LONGEST_MANTISSA or (signed and mantissa > _MAX) or (negative and not signed):
             return _NONE, np.int64(0), end
         return (_INT if signed else _UINT), (-np.int64(mantissa) if negative else np.int64(mantissa)), end + 1
-    fraction = 0
     if suffix == _DOT:
         whole = end + 1
-        significant = whole if count else zeros(data, whole)
-        mantissa, end = digits(data, significant, mantissa)
+        mantissa, end = digits(data, whole, mantissa)
         fraction = end - whole
-        count += end - significant
-    if seen + fraction == 0 or count > _LONGEST_MANTISSA:
+        count += fraction
+    if count > _LONGEST_MANTISSA:
+        count = significant(data, start, end)
+    if count == 0 or count > _LONGEST_MANTISSA:
         return _NONE, np.int64(0), end
     known, bits = float_bits(mantissa, -fraction, negative)
     return (_FLOAT if known else _NONE), bits, end
+
+
+def _significant(data: Any, position: int, end: int) -> Any:
+    """Return the digits of a number with a fraction that count, at least one: those behind the zeros at its front."""
+    position = zeros(data, position)
+    if position < end and data[position] == _DOT:
+        return max(end - zeros(data, position + 1), 1)
+    dot = 0
+    for index in range(position, end):
+        dot += data[index] == _DOT
+    return end - position - dot
 
 
 def _zeros(data: Any, position: int) -> Any:
@@ -145,17 +166,6 @@ def _zeros(data: Any, position: int) -> Any:
     while position < data.size and data[position] == _ZERO:
         position += 1
     return position
-
-
-def _digits(data: Any, position: int, number: Any) -> Any:
-    """Return (number with the digits appended, where they end); past 19 digits it means nothing."""
-    while position < data.size:
-        digit = np.uint64(data[position]) - np.uint64(48)
-        if digit > np.uint64(9):
-            break
-        number = number * _TEN + digit
-        position += 1
-    return number, position
 
 
 def _time(data: Any, position: int, unit: int, default: int) -> Any:
@@ -251,7 +261,7 @@ def _walk(
     rows : int64 array of shape (5, capacity)
         `Columns.rows`.
     """
-    # Few arrays, and no tuples of them: numba counts references of each at every call, which costs more than the work.
+    data, table, pool, rows = borrowed(data), borrowed(table), borrowed(pool), borrowed(rows)
     while position < data.size:
         byte = data[position]
         if byte == _NEWLINE:
@@ -270,9 +280,9 @@ same: Any = _compiled(_same)
 key: Any = _compiled(_key)
 field_key: Any = _compiled(_field_key)
 find: Any = _compiled(_find)
-digits: Any = _compiled(_digits)
 zeros: Any = _compiled(_zeros)
-word: Any = _compiled(_word)
+significant: Any = _compiled(_significant)
+literal: Any = _compiled(_literal)
 number: Any = _compiled(_number)
 value: Any = _compiled(_value)
 line_time: Any = _compiled(_time)
