@@ -107,10 +107,10 @@ class _Chunk:
 
     def _rows(self, table: Table) -> Numbers:
         """Return the rows of the statement as columns, with the place of the element and the cell, in order of cell."""
-        batches = list(
-            self._dialect.each(self._keys.tolist(), partial(self._asked.select, table.name), self._asked.schema)
-        )
-        whole = pa.Table.from_batches(batches, self._asked.schema)
+        asked = self._asked
+        statement = partial(asked.select, table.name)
+        batches = list(self._dialect.each(self._keys.tolist(), statement, asked.numbers, asked.schema))
+        whole = pa.Table.from_batches(batches, asked.schema)
         rows: Numbers = {name: _filled(whole.column(name)) for name in whole.column_names}
         rows["place"] = self._places[np.searchsorted(self._keys, rows["element_id"])]
         rows["cell"] = rows["place"] * self._request.grid.count + rows["bucket"]
@@ -138,7 +138,8 @@ class _Chunk:
     def _repeating(self, table: Table, places: Int64s) -> Int64s:
         """Return which of some elements have more samples than instants."""
         keys = self._keys[np.isin(self._places, places)].tolist()
-        batches = self._dialect.each(keys, partial(self._asked.instants, table.name), INSTANTS) if keys else []
+        statement = partial(self._asked.instants, table.name)
+        batches = self._dialect.each(keys, statement, self._asked.bounds, INSTANTS) if keys else []
         rows = pa.Table.from_batches(list(batches), INSTANTS)
         fewer = rows.column("instants").to_numpy() < rows.column("samples").to_numpy()
         found: Int64s = self._places[np.searchsorted(self._keys, rows.column("element_id").to_numpy()[fewer])]

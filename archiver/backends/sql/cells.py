@@ -37,6 +37,8 @@ class Words:
         A double that can be added without an error, null instead of one that cannot.
     minus_zeros : str
         How many of some doubles are -0.0.
+    number : str
+        A number that requests differ in, ``{0}``, or the variable of its name, ``{1}``, so that their text is the same.
     """
 
     quotient: str = "{0} / {1}"
@@ -44,6 +46,7 @@ class Words:
     real: str = "CAST({0} AS DOUBLE PRECISION)"
     summable: str = "{0}"
     minus_zeros: str = "0"
+    number: str = "{0}"
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,17 @@ class Cells:
         names = ("element_id", "bucket", "flags", "kind", *self._results())
         return pa.schema([(name, pa.float64() if name in _REALS else pa.int64()) for name in names])
 
+    @property
+    def bounds(self) -> dict[str, int]:
+        """Names and values of the numbers of `instants`: the interval."""
+        return {"first": self.grid.interval.start, "last": self.grid.interval.end}
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """Names and values of the numbers of `select`: interval, and buckets if there are any."""
+        start = int(self.grid.starts(np.zeros(1, np.int64))[0])
+        return self.bounds | ({"origin": start, "width": self.grid.bucket_ns} if self.grid.bucket_ns else {})
+
     def select(self, table: str, key: str) -> str:
         """Return the statement for one element of one table.
 
@@ -93,19 +107,18 @@ class Cells:
         return f"SELECT element_id, {counts} {self._of(table, key)} GROUP BY element_id"
 
     def _of(self, table: str, key: str) -> str:
-        start, end = self.grid.interval.start, self.grid.interval.end
-        return f"FROM {table} WHERE element_id = {key} AND source_time >= {start} AND source_time < {end}"
+        first, last = self._said("first"), self._said("last")
+        return f"FROM {table} WHERE element_id = {key} AND source_time >= {first} AND source_time < {last}"
+
+    def _said(self, name: str) -> str:
+        return self.words.number.format(self.numbers[name], name)
 
     # -- of a sample ----------------------------------------------------------------------------------
-
-    @property
-    def _start(self) -> int:
-        return int(self.grid.starts(np.zeros(1, np.int64))[0])
 
     def _bucket(self) -> str:
         if not self.grid.bucket_ns:
             return "0"
-        return self.words.quotient.format(f"(source_time - {self._start})", self.grid.bucket_ns)
+        return self.words.quotient.format(f"(source_time - {self._said('origin')})", self._said("width"))
 
     # -- of a cell ------------------------------------------------------------------------------------
 

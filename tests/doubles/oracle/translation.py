@@ -18,6 +18,7 @@ _LEFT_OUT = [
 _SAID_OTHERWISE = [
     (re.compile(r"= ANY \(", re.IGNORECASE), "IN ("),
     (re.compile(r"\bBITAND\((\w+),", re.IGNORECASE), r"BITAND(CAST(\1 AS BIGINT),"),
+    (re.compile(r"/ \?"), "/ CAST(? AS BIGINT)"),  # else the quotient has a hundred thousand digits
     (re.compile(r"\bSUM\((float_value|CAST\(\w+ AS BINARY_DOUBLE\))\)"), r"CAST(SUM(\1) AS DOUBLE PRECISION)"),
 ]
 _MERGE_WHERE = re.compile(r"WHEN MATCHED THEN UPDATE SET (.*?) WHERE (.*?) (?=WHEN NOT MATCHED)", re.DOTALL)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -105,8 +105,10 @@ class CellDialect(Dialect, Protocol):
 
     words: Words
 
-    def each(self, ids: Sequence[int], statement: StatementOf, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """Yield the rows that a statement gives for each id, in any order."""
+    def each(
+        self, ids: Sequence[int], statement: StatementOf, numbers: Mapping[str, int], schema: pa.Schema
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows that a statement gives for each id, in any order; `numbers` are those that it names."""
 
 
 def load(url: str, directory: Path, read_only: bool, tables: Tables) -> Dialect:

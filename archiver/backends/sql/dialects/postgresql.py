@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -157,7 +157,9 @@ class PostgresqlDialect:
             f"SELECT {_SELECT} FROM {_ids(ids)} CROSS JOIN LATERAL ({rows} ORDER BY {order}) s ORDER BY rank, {order}"
         )
 
-    def each(self, ids: Sequence[int], statement: StatementOf, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def each(
+        self, ids: Sequence[int], statement: StatementOf, numbers: Mapping[str, int], schema: pa.Schema
+    ) -> Iterator[pa.RecordBatch]:
         """Yield rows of all ids by one statement, in which each is made along the key."""
         return self._fetch(f"SELECT s.* FROM {_ids(ids)} CROSS JOIN LATERAL ({statement('id')}) s", schema)
 

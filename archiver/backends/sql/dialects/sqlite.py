@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -188,7 +188,9 @@ class SqliteDialect:
         statement = f"{union} ORDER BY source_time, sequence, receive_time"
         yield from self._fetch((statement, (key, interval.start, interval.end)) for key in ids)
 
-    def each(self, ids: Sequence[int], statement: StatementOf, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def each(
+        self, ids: Sequence[int], statement: StatementOf, numbers: Mapping[str, int], schema: pa.Schema
+    ) -> Iterator[pa.RecordBatch]:
         """Yield rows by one execution per id; a double that is null is NaN."""
         row = np.dtype([(field.name, field.type.to_pandas_dtype()) for field in schema])
 

@@ -182,13 +182,16 @@ class OracleDialect:
                     statement = statements.read_block(tables, len(block))
                     yield from _fetch(connection, statement, _named(block) | bounds)
 
-    def each(self, ids: Sequence[int], statement: StatementOf, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def each(
+        self, ids: Sequence[int], statement: StatementOf, numbers: Mapping[str, int], schema: pa.Schema
+    ) -> Iterator[pa.RecordBatch]:
         """Yield rows by one statement for up to a hundred ids, all as of one instant."""
         with self.engine.connect() as connection:
             if len(ids) > statements.BLOCKS[-1]:
                 connection.exec_driver_sql("SET TRANSACTION READ ONLY")
             for block in _blocks(ids):
-                yield from _fetch(connection, statement(statements.any_of(len(block))), _named(block), schema)
+                asked = statement(statements.any_of(len(block)))
+                yield from _fetch(connection, asked, _named(block) | dict(numbers), schema)
 
     def read_instants(self, table: Table, instants: NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
         """Yield rows by a join with the instants, staged in a session of their own."""

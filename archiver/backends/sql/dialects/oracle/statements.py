@@ -16,7 +16,7 @@ KEY = ("element_id", "source_time", "sequence", "receive_time")
 VERSION = KEY[1:]
 BLOCKS = (1, 10, 100)
 """How many ids a statement may take; a list is filled up with nulls to the next of these."""
-WORDS = Words(quotient="FLOOR({0} / {1})", bits="BITAND({0}, {1})", real="CAST({0} AS BINARY_DOUBLE)")
+WORDS = Words(quotient="FLOOR({0} / {1})", bits="BITAND({0}, {1})", real="CAST({0} AS BINARY_DOUBLE)", number=":{1}")
 """A quotient of times has less digits than NUMBER; the floats that have no order or sum are not in `float_value`."""
 
 _COLUMNS = ", ".join(SAMPLE_COLUMNS)
