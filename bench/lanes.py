@@ -22,7 +22,7 @@ from bench.registry import Row, bench
 from bench.timing import seconds
 
 ELEMENTS, SAMPLES, BATCH_ROWS = 1000, 500, 10_000
-ROUNDS = 3
+ROUNDS = 5
 AT_ONCE, BESIDE = 0.85, 0.95
 _PATIENCE_S = 300.0
 _TITLES = {"lake": "lake", "warm": "PostgreSQL", "hot": "InfluxDB"}
