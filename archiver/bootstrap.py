@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -49,6 +50,7 @@ from archiver.query.elements import is_glob
 from archiver.query.limits import Callers
 
 _LOG = logging.getLogger(__name__)
+_PAUSED = "paused"
 
 
 @dataclass(frozen=True)
@@ -250,7 +252,11 @@ class Archive:
 
     def _make_lane(self, settings: BackendSettings, router: Router) -> Lane:
         backend = self.make_backend(settings, router)
-        return Lane(backend, router.for_backend(settings.name), self._tools, settings.lane)
+        lane = Lane(backend, router.for_backend(settings.name), self._tools, settings.lane)
+        saved = self._tools.snapshots.load(_PAUSED, "")
+        if saved is not None and settings.name in json.loads(saved[1]):
+            lane.pause()
+        return lane
 
     # -- asking ---------------------------------------------------------------------------------------
 
@@ -393,6 +399,33 @@ class Archive:
         self._keeper.once()
         self._maintenance.once()
 
+    def pause(self, backend: str) -> None:
+        """Write nothing more to a backend, until `resume` and over restarts; the journal keeps what it lacks.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such backend.
+        """
+        self._lane(backend).pause()
+        self._note_paused()
+
+    def resume(self, backend: str) -> None:
+        """Go on writing to a backend; raises as `pause` does."""
+        self._lane(backend).resume()
+        self._note_paused()
+
+    def discard(self, backend: str) -> int:
+        """Have a backend never get what it lacks by now; return about how many samples that are.
+
+        The ledger has them as dropped, `copy` brings them from another backend, and the journal may forget them.
+        What the backend stores before it hears of this is stored.
+        """
+        lane = self._lane(backend)
+        lacking = lane.status().lag_samples
+        lane.give_up_before(self.journal.state().last, "discarded")
+        return lacking
+
     def replay_dead_letter(
         self, letter_id: int, mended: SampleBatch | None = None, admits: Callable[[str], bool] | None = None
     ) -> Future[IntakeReceipt]:
@@ -459,6 +492,15 @@ class Archive:
             named = {old for name in self._chosen(what.elements) for old in self.catalog.names(name)}
             what = replace(what, elements=sorted(named))
         return self._filling.verify(backends, what, repair, progress)
+
+    def _lane(self, backend: str) -> Lane:
+        if backend not in self.lanes:
+            raise NotFoundError(f"there is no backend {backend!r}; there are {', '.join(self.lanes)}")
+        return self.lanes[backend]
+
+    def _note_paused(self) -> None:
+        paused = [name for name, lane in self.lanes.items() if lane.is_paused]
+        self._tools.snapshots.save(_PAUSED, "", 0, json.dumps(paused).encode())
 
     def _check_readable(self, *names: str | None) -> None:
         """Raise for backends that cannot be asked."""

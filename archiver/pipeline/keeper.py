@@ -143,7 +143,7 @@ class Keeper:
             "the journal is full: lanes that are behind lose what they lack up to offset %d (see the ledger)", offset
         )
         for lane in self._lanes():
-            lane.give_up_before(offset)
+            lane.give_up_before(offset, "journal full")
 
     def _trim(self) -> None:
         bounds = [lane.safe_offset for lane in self._lanes()]

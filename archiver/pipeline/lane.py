@@ -35,7 +35,7 @@ class LaneStatus:
     Parameters
     ----------
     state : str
-        ``starting``, ``running``, ``retrying`` or ``stopped``.
+        ``starting``, ``running``, ``retrying``, ``paused`` or ``stopped``.
     position : int or None
         Journal offset up to which the backend has everything; None before it was reached for the first time.
     lag_samples : int
@@ -86,7 +86,8 @@ class Lane:
         self._committed: tuple[int, LaneState] | None = None
         self._retries = 0
         self._last_error = ""
-        self._asked_to_drop = 0
+        self._asked_to_drop = (0, "")
+        self._paused = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"lane-{backend.name}", daemon=True)
 
@@ -106,10 +107,27 @@ class Lane:
         if self._thread.is_alive():
             self._thread.join()
 
+    def pause(self) -> None:
+        """Write nothing more until `resume`; the journal keeps what comes, and what is stored can be read."""
+        with self._changed:
+            self._paused.set()
+            self._changed.notify_all()
+        self._wake.set()
+
+    def resume(self) -> None:
+        """Go on where it paused."""
+        self._paused.clear()
+        self._wake.set()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it was paused and not resumed."""
+        return self._paused.is_set()
+
     def wait_reached(self, timeout_s: float) -> bool:
         """Wait until the backend was reached or has failed to answer; return whether it was reached."""
         with self._changed:
-            self._changed.wait_for(lambda: self._state == "running" or self._retries > 0, timeout_s)
+            self._changed.wait_for(lambda: self.state in ("running", "paused") or self._retries > 0, timeout_s)
             return self._committed is not None
 
     def flush(self, timeout_s: float) -> bool:
@@ -117,7 +135,7 @@ class Lane:
         target = self._tools.journal.state().last
 
         def settled() -> bool:
-            return (self.position or 0) >= target or self._state in ("retrying", "stopped")
+            return (self.position or 0) >= target or self.state in ("retrying", "paused", "stopped")
 
         with self._changed:
             self._flush_now.set()
@@ -126,8 +144,8 @@ class Lane:
 
     @property
     def state(self) -> str:
-        """``starting``, ``running``, ``retrying`` or ``stopped``."""
-        return self._state
+        """``starting``, ``running``, ``retrying``, ``paused`` or ``stopped``."""
+        return "paused" if self.is_paused and self._state != "stopped" else self._state
 
     @property
     def trouble(self) -> str:
@@ -161,7 +179,7 @@ class Lane:
         if waiting and (entries := journal.read(position, 1)) and entries[-1].batch.num_rows:
             oldest = max(0.0, (now() - int(entries[-1].batch.receive_time[0])) / 1e9)
         written = self._delivery.written
-        return LaneStatus(self._state, self.position, waiting, oldest, self._retries, self.trouble, written)
+        return LaneStatus(self.state, self.position, waiting, oldest, self._retries, self.trouble, written)
 
     def lack(self, group: str, interval: Interval, cause: Cause, reason: str) -> None:
         """Note that the backend does not have all of a group in an interval, or will not have it soon."""
@@ -171,13 +189,13 @@ class Lane:
         """Ask the backend how much it holds, after it was changed by another hand than the lane's."""
         self._recovery.recount()
 
-    def give_up_before(self, offset: int) -> None:
+    def give_up_before(self, offset: int, reason: str) -> None:
         """Ask the lane to go on behind an offset, if its backend does not have what lies before.
 
         The lane does so between two attempts to write, so that a sample is stored or dropped and never both. What it
         gives up is accounted for as dropped, and then the journal may forget it.
         """
-        self._asked_to_drop = max(self._asked_to_drop, offset)
+        self._asked_to_drop = max(self._asked_to_drop, (offset, reason))
         self._wake.set()
 
     # -- the thread -----------------------------------------------------------------------------------
@@ -190,6 +208,7 @@ class Lane:
                 self.snapshot()  # of the groups as they are now: the one before may be of others
                 self._set_state("running")
                 while not self._stop.is_set():
+                    self._rest()
                     self._cycle()
             except ForebayError as exc:
                 self._fail(exc)
@@ -198,6 +217,12 @@ class Lane:
                 self._fail(exc)
         self.snapshot()
         self._set_state("stopped")
+
+    def _rest(self) -> None:
+        """Wait while paused; what is to be given up meanwhile is."""
+        while self._paused.is_set() and not self._stop.is_set():
+            self._let_go()
+            self._pause(1.0)
 
     def archived_around(self, group: str, late: SampleBatch) -> SampleBatch:
         """Return what the backend holds around late samples: the one before each, and a day beyond.
@@ -217,8 +242,8 @@ class Lane:
 
     def _let_go(self) -> bool:
         """Go on behind what was asked to be given up; return whether the backend lacked any."""
-        offset = self._asked_to_drop
-        if not self._recovery.give_up(self.position, offset):
+        offset, reason = self._asked_to_drop
+        if not self._recovery.give_up(self.position, offset, reason):
             return False
         if self._committed is not None:
             self._publish(offset, self._committed[1])
@@ -246,7 +271,7 @@ class Lane:
         entries: list[JournalEntry] = []
         rows, size, after = 0, 0, self.position or 0
         deadline = 0.0
-        while not self._stop.is_set():
+        while not self._stop.is_set() and not self._paused.is_set():
             fresh = journal.read(after, limit - rows)
             if fresh:
                 deadline = deadline or time.monotonic() + settings.flush_interval / 1e9
@@ -266,7 +291,7 @@ class Lane:
                 self._flush_now.wait(min(0.05, max(0.0, deadline - time.monotonic())))
             else:
                 journal.wait(after, 0.05 if self._flush_now.is_set() else 0.2)
-        return entries if not self._stop.is_set() else []
+        return [] if self._stop.is_set() or self._paused.is_set() else entries
 
     def _retry(self, write: Callable[[], WriteReceipt]) -> WriteReceipt:
         """Call until it does not fail for a passing reason, with backoff and jitter; gives up when stopped."""
@@ -280,7 +305,7 @@ class Lane:
                 self._set_state("retrying")
                 _LOG.warning("lane %s: %s; trying again", self.backend.name, exc)
                 self._pause(delay * random.uniform(0.5, 1.0))
-                if self._stop.is_set() or self._let_go():
+                if self._stop.is_set() or self._paused.is_set() or self._let_go():
                     raise
                 delay = min(delay * 2, self._settings.retry_longest / 1e9)
 

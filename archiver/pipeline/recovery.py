@@ -79,7 +79,7 @@ class Recovery:
         """Ask the backend how much it holds."""
         self._amounts.reset(self._backend.coverage())
 
-    def give_up(self, reached: int | None, offset: int) -> bool:
+    def give_up(self, reached: int | None, offset: int, why: str) -> bool:
         """Account for what the backend lacks up to an offset as dropped; return whether it lacked any.
 
         Parameters
@@ -87,6 +87,8 @@ class Recovery:
         reached : int or None
             What the backend has; None before it ever answered: that is known from the ledger then.
         offset : int
+        why : str
+            In two or three words, for the ledger.
         """
         tools, name = self._tools, self._backend.name
         if reached is None:
@@ -100,10 +102,10 @@ class Recovery:
             parts = self._router.split(entry.batch).items()
             for group, part in parts:
                 span = Interval(part.source_time.min(), part.source_time.max() + 1)
-                reason = "the journal was full, and the backend did not have it yet"
+                reason = f"{why}, and the backend did not have it yet"
                 follows = entry.offset == self._dropped_before + 1
                 tools.holdings.lack(name, group, span, Cause.DROPPED, reason, follows=follows)
-            tables = [account(part, Outcome.DROPPED, group=group, reason="journal full") for group, part in parts]
+            tables = [account(part, Outcome.DROPPED, group=group, reason=why) for group, part in parts]
             tools.ledger.record(name, self._dropped_stream, entry.offset, join(tables))
             self._dropped_before = entry.offset
         self._dropped_before = offset

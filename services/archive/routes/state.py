@@ -12,7 +12,7 @@ from archiver.bootstrap import BackendState
 from archiver.model import format_time
 from services.archive.documents import counts_of, total_to_row
 from services.archive.parameters import End, Start, interval_of
-from services.common.security import Reader
+from services.common.security import Operator, Reader
 
 router = APIRouter(prefix="/v1", tags=["state"])
 
@@ -29,6 +29,27 @@ def list_groups(archive: Reader) -> dict[str, Any]:
 def list_backends(archive: Reader) -> dict[str, Any]:
     """Return every backend: kind, state, position, lag, age of the oldest sample that it lacks, and what it holds."""
     return {"backends": [_backend(state) for state in archive.backend_states()]}
+
+
+@router.post("/backends/{name}/stop", status_code=204)
+def stop_backend(archive: Operator, name: str) -> None:
+    """Write nothing more to a backend, over restarts too; the journal keeps what comes, up to its bounds."""
+    archive.pause(name)
+
+
+@router.post("/backends/{name}/start", status_code=204)
+def start_backend(archive: Operator, name: str) -> None:
+    """Go on writing to a backend that was stopped, where it stopped."""
+    archive.resume(name)
+
+
+@router.post("/backends/{name}/discard")
+def discard(archive: Operator, name: str) -> dict[str, int]:
+    """Have a backend never get what it lacks by now; return about how many samples that are.
+
+    They are in the ledger as dropped, and the journal may forget them; `POST /v1/copy` brings them from another one.
+    """
+    return {"discarded": archive.discard(name)}
 
 
 @router.get("/ledger", responses={200: {"content": {"application/json": {"example": {"totals": [_TOTAL]}}}}})

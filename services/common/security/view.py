@@ -9,7 +9,7 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -28,6 +28,7 @@ from services.common.errors import ForbiddenError
 from services.common.security.sight import Sight
 
 Progress = Callable[[int, int], None]
+T = TypeVar("T")
 _NAMED = 20
 
 
@@ -175,6 +176,18 @@ class View:
         with self._audit.change(self.caller, "describe", **what):
             return self._archive.catalog.describe(name, metadata, rename=rename, valid_from=valid_from)
 
+    def pause(self, backend: str) -> None:
+        """Write nothing more to a backend; see `Archive.pause`."""
+        self._change_backend("pause", backend, self._archive.pause)
+
+    def resume(self, backend: str) -> None:
+        """Go on writing to a backend."""
+        self._change_backend("resume", backend, self._archive.resume)
+
+    def discard(self, backend: str) -> int:
+        """Have a backend never get what it lacks by now; see `Archive.discard`."""
+        return self._change_backend("discard", backend, self._archive.discard)
+
     def replay_dead_letter(self, number: int, mended: SampleBatch | None = None) -> IntakeReceipt:
         """Send a dead letter, or mended samples in its place, through the intake; returns when they are durable."""
         letter = self.dead_letter(number)
@@ -215,6 +228,12 @@ class View:
         """Whose limits count: those of a key or token wherever it is used from, else those of an address."""
         name = self.caller.principal.name
         return self.caller.origin or "unknown" if name == "anonymous" else name
+
+    def _change_backend(self, what: str, backend: str, change: Callable[[str], T]) -> T:
+        if not self.sight.is_whole:
+            raise ForbiddenError(f"to {what} a backend is for callers of all archive groups: others store in it, too")
+        with self._audit.change(self.caller, what, backend=backend):
+            return change(backend)
 
     def _named(self, query: Query) -> Query:
         """Return a query whose names are resolved among what is seen."""

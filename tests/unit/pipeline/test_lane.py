@@ -266,7 +266,7 @@ def test_a_backend_behind_a_full_journal_gives_up_on_record(bench: Bench):
     lane = bench.start()
     while not lane.status().retries:
         lane.flush(1)
-    lane.give_up_before(1)
+    lane.give_up_before(1, "journal full")
     while lane.safe_offset < 1:
         lane.flush(1)
     assert bench.totals() == {"plain/dropped:journal full": 1}
@@ -277,6 +277,54 @@ def test_a_backend_behind_a_full_journal_gives_up_on_record(bench: Bench):
     assert bench.totals() == {"plain/dropped:journal full": 1, "plain/stored": 1}
 
 
+def test_a_paused_lane_writes_nothing_until_it_is_resumed(bench: Bench):
+    lane = bench.start()
+    bench.append("P1", 1.0)
+    assert lane.flush(10)
+    lane.pause()
+    bench.append("P1", 2.0)
+    assert not lane.flush(1)
+    assert (lane.status().state, lane.status().lag_samples) == ("paused", 1)
+    assert bench.stored("P1") == [1.0]
+    lane.resume()
+    while not lane.flush(1):
+        pass
+    assert bench.stored("P1") == [1.0, 2.0]
+    assert lane.status().state == "running"
+
+
+def test_what_a_paused_lane_lacks_is_given_up_on_record(bench: Bench):
+    lane = bench.start()
+    bench.append("P1", 1.0)
+    assert lane.flush(10)
+    lane.pause()
+    bench.append("P1", 2.0)
+    lane.give_up_before(2, "discarded")
+    while lane.safe_offset < 2:
+        lane.flush(1)
+    bench.append("P1", 3.0)
+    lane.resume()
+    while not lane.flush(1):
+        pass
+    assert bench.stored("P1") == [1.0, 3.0]
+    assert bench.totals() == {"plain/stored": 2, "plain/dropped:discarded": 1}
+
+
+def test_a_lane_that_retries_pauses_as_well(bench: Bench):
+    bench.backend.down = 10**9
+    bench.append("P1", 1.0)
+    lane = bench.start()
+    while not lane.status().retries:
+        lane.flush(1)
+    lane.pause()
+    assert lane.status().state == "paused"
+    bench.backend.down = 0
+    lane.resume()
+    while not lane.flush(1):
+        pass
+    assert bench.stored("P1") == [1.0]
+
+
 def test_what_was_given_up_stays_so_after_a_restart(bench: Bench):
     bench.append("P1", 1.0)
     assert bench.start().flush(10)
@@ -284,7 +332,7 @@ def test_what_was_given_up_stays_so_after_a_restart(bench: Bench):
     bench.append("P1", 2.0)
     bench.append("P1", 3.0)
     assert bench.lane is not None
-    bench.lane.give_up_before(2)
+    bench.lane.give_up_before(2, "journal full")
     while bench.lane.safe_offset < 2:
         bench.lane.flush(1)
     bench.lane.stop(drain=False)
@@ -366,7 +414,7 @@ def test_a_lane_that_gave_up_keeps_what_its_door_held(bench: Bench):
     assert lane.flush(10)
     bench.backend.down = 10**9
     bench.append("P1", 1.0)
-    lane.give_up_before(3)
+    lane.give_up_before(3, "journal full")
     while lane.position != 3:
         lane.flush(0.01)
     bench.backend.down = 0
@@ -387,7 +435,7 @@ def test_a_lane_that_was_never_reached_drops_what_it_is_not_sure_of(bench: Bench
         bench.tools.ledger.record("b", stream, offset, stored)  # the second one was never committed
     bench.backend.open = bench.unreachable
     lane = bench.start()
-    lane.give_up_before(2)
+    lane.give_up_before(2, "journal full")
     while lane.safe_offset != 2:
         lane.flush(0.01)
     assert bench.totals() == {"plain/stored": 1, "plain/dropped:journal full": 1}
