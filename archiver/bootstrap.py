@@ -166,7 +166,7 @@ class Archive:
         except OSError as exc:
             _LOG.warning("%s could not be written: %s; other commands go by the one before", path, exc.strerror)
 
-    def wait_ready(self, timeout_s: float = 30.0) -> bool:
+    def wait_ready(self, timeout_s: float = 60.0) -> bool:
         """Wait until every backend was reached, or has failed to answer; return whether all were reached."""
         reached = [lane.wait_reached(timeout_s) for lane in list(self.lanes.values())]
         return all(reached)
@@ -174,6 +174,8 @@ class Archive:
     def close(self, *, drain: bool = True) -> None:
         """Stop everything; with `drain`, the lanes first write what the journal holds, if their backends answer."""
         self._maintenance.stop()
+        if drain:  # what a source had sent when it was stopped is still on its way to the journal
+            self.intake.wait_appended(timeout_s=60.0)
         for lane in self.lanes.values():
             lane.stop(drain=drain)
         self._keeper.stop()
@@ -389,7 +391,7 @@ class Archive:
 
     # -- doing ----------------------------------------------------------------------------------------
 
-    def flush(self, timeout_s: float = 60.0) -> bool:
+    def flush(self, timeout_s: float = 300.0) -> bool:
         """Make the lanes write what the journal holds; return whether all backends have it."""
         done = [lane.flush(timeout_s) for lane in list(self.lanes.values())]
         return all(done)

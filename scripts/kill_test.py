@@ -29,6 +29,7 @@ T0 = 1_760_000_000_000_000_000
 ELEMENTS = 20
 BATCH = 500
 TOLERANCE = 3.0
+PATIENCE_S = 300.0  # a machine that is busy holds up a process for seconds
 SEAMS = {
     "journal: before the commit": ("archiver.journal.segments:Segments.append", "before"),
     "journal: committed, nobody told": ("archiver.journal.file:FileJournal._publish", "before"),
@@ -138,7 +139,7 @@ def child(directory: Path, seam: str, seed: int, limit_s: float) -> None:
     file = os.open(acknowledged, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
-        archive.intake.submit(numbered(first, BATCH)).result(30)
+        archive.intake.submit(numbered(first, BATCH)).result(PATIENCE_S)
         os.write(file, f"{first // BATCH:08d}\n".encode())
         first += BATCH
         if rng.random() < 0.2:
@@ -170,7 +171,7 @@ def run(rounds: int, seed: int, directory: Path) -> int:
             "--seed",
             str(rng.getrandbits(32)),
         ]
-        done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=3 * PATIENCE_S, check=False)
         if done.returncode != -signal.SIGKILL:
             print(f"round {number} ({seam}): the child ended with {done.returncode} by itself\n{done.stderr[-3000:]}")
             return 1
@@ -188,8 +189,8 @@ def verdict(directory: Path, rounds: int) -> int:
 
     acknowledged = len((directory / "acknowledged").read_bytes()) // 9 * BATCH
     with Archive(settings(directory / "data")) as archive:
-        archive.wait_ready()
-        if not archive.flush(60):
+        archive.wait_ready(PATIENCE_S)
+        if not archive.flush(PATIENCE_S):
             print("a backend did not take what the journal holds")
             return 1
         bad = [problem for name in ("lake", "warm") for problem in compare(archive, name, acknowledged)]
@@ -270,7 +271,7 @@ def main() -> int:
     parser.add_argument("--seam", default="anywhere")
     arguments = parser.parse_args()
     if arguments.child:
-        child(arguments.child, arguments.seam, arguments.seed, limit_s=60.0)
+        child(arguments.child, arguments.seam, arguments.seed, limit_s=PATIENCE_S)
         return 0
     directory = Path(tempfile.mkdtemp(prefix="kill-"))
     try:

@@ -19,6 +19,7 @@ pytest.register_assert_rewrite("archiver.testing")
 
 from hypothesis import HealthCheck, Verbosity, settings  # noqa: E402
 
+from archiver.testing.patience import SOON_S  # noqa: E402
 from archiver.testing.postgresql import PostgresqlServer, UnavailableError, running_server  # noqa: E402
 
 _QUIET = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture)
@@ -27,8 +28,6 @@ settings.register_profile("ci", settings.get_profile("default"), derandomize=Tru
 settings.register_profile("long", settings.get_profile("default"), max_examples=1000)
 settings.register_profile("debug", settings.get_profile("default"), max_examples=10, verbosity=Verbosity.verbose)
 settings.load_profile("default")
-
-_PATIENCE_S = 5.0
 
 
 def _threads() -> set[threading.Thread]:
@@ -40,7 +39,7 @@ def _no_threads_left() -> Iterator[None]:
     """Fail a test that leaves a thread running."""
     before = _threads()
     yield
-    end = time.monotonic() + _PATIENCE_S
+    end = time.monotonic() + SOON_S
     for thread in _threads() - before:
         thread.join(max(0.0, end - time.monotonic()))
     left = sorted(thread.name for thread in _threads() - before)

@@ -165,6 +165,12 @@ class Intake:
             wait([self._appending])
             yield
 
+    def wait_appended(self, timeout_s: float) -> None:
+        """Wait until all that was taken before is in the journal, or for so long."""
+        with self._lock:
+            appending = self._appending
+        wait([appending], timeout_s)
+
     # -- checks ---------------------------------------------------------------------------------------
 
     def _check(self, batch: SampleBatch, refused: Mapping[str, int], admits: Admits | None) -> _Checked:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,23 +19,24 @@ from urllib.parse import urlencode
 
 from archiver.ports import BackendContext
 from archiver.testing.harness import PluginHarness
+from archiver.testing.network import free_ports
+from archiver.testing.patience import SOON_S
 from archiver.testing.postgresql import UnavailableError
 
 TOKEN = "forebay-test"
 """What tests send to a server that wants a token."""
 ORGANIZATION = "forebay"
-START_TIMEOUT_S = 60
-_STOP_TIMEOUT_S = 60
 _SETTINGS = {
     "INFLUXDB_HTTP_MAX_BODY_SIZE": "0",
     "INFLUXDB_HTTP_LOG_ENABLED": "false",
     "INFLUXDB_REPORTING_DISABLED": "true",
     "INFLUXDB_MONITOR_STORE_ENABLED": "false",
+    "INFLUXDB_COORDINATOR_WRITE_TIMEOUT": f"{SOON_S:g}s",
 }
 
 
 class InfluxdbServer:
-    """influxd on a free port of 127.0.0.1, with its defaults but for a body of any size.
+    """influxd on a free port of 127.0.0.1, with its defaults but for a body of any size, and patience.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class InfluxdbServer:
         self._directory = directory
         self._settings = _SETTINGS | dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
-        self.port, self._inner_port = _free_ports(2)
+        self.port, self._inner_port = free_ports(2)
 
     @property
     def url(self) -> str:
@@ -97,7 +97,7 @@ class InfluxdbServer:
             self._process = subprocess.Popen(
                 self.command, env=environment, stdout=file, stderr=file, cwd=self._directory
             )
-        end = time.monotonic() + START_TIMEOUT_S
+        end = time.monotonic() + SOON_S
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > end:
                 self.stop()
@@ -115,13 +115,13 @@ class InfluxdbServer:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             try:
-                self._process.wait(_STOP_TIMEOUT_S)
+                self._process.wait(SOON_S)
             except subprocess.TimeoutExpired:
                 self.kill()
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/ping", timeout=5) as answer:
+            with urllib.request.urlopen(f"{self.url}/ping", timeout=SOON_S) as answer:
                 return bool(answer.status == 204)
         except (OSError, urllib.error.URLError):
             return False
@@ -161,18 +161,6 @@ def running_server(settings: Mapping[str, str] | None = None) -> Iterator[Influx
         shutil.rmtree(directory)
 
 
-def _free_ports(count: int) -> list[int]:
-    """Return ports of 127.0.0.1 that nobody listens on."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
 class InfluxdbDouble:
     """A process that answers as InfluxDB 2 or 3 does, before a real InfluxDB 1.
 
@@ -201,7 +189,7 @@ class InfluxdbDouble:
             ``n`` of them, with ``code`` (and ``retry_after``), ``hang`` (s), ``drop`` or ``after_write``; of ``path``.
         """
         request = urllib.request.Request(f"{self.url}/__fault", json.dumps(fault).encode())
-        urllib.request.urlopen(request, timeout=START_TIMEOUT_S).close()
+        urllib.request.urlopen(request, timeout=SOON_S).close()
 
     def stop(self) -> None:
         """End it."""
@@ -234,7 +222,8 @@ def influx_harness(plugin: Any, root: Path, url: str, **options: str) -> PluginH
     """
 
     def of_place(number: int) -> Mapping[str, str]:
-        return {"url": url, "database": f"contract-{root.parent.name}-{number}", **options}
+        database = f"contract-{root.parent.name}-{number}"
+        return {"url": url, "database": database, "timeout": f"{SOON_S:g}s", **options}
 
     return PluginHarness(plugin, root, of_place, _count, _drop)
 
@@ -249,7 +238,7 @@ def influxql(url: str, database: str, statement: str) -> list[dict[str, Any]]:
     """
     asked = urlencode({"db": database, "epoch": "ns", "q": statement}).encode()
     request = urllib.request.Request(f"{url}/query", asked, {"Authorization": f"Token {TOKEN}"})
-    with urllib.request.urlopen(request, timeout=START_TIMEOUT_S) as answer:
+    with urllib.request.urlopen(request, timeout=SOON_S) as answer:
         (result,) = json.load(answer)["results"]
     if "error" in result:
         raise RuntimeError(f"{statement}: {result['error']}")

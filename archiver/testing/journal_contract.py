@@ -20,12 +20,11 @@ from archiver.model.time import now
 from archiver.ports import READ_BYTES, Journal, JournalEntry, Options
 from archiver.testing.backend_suite.base import batch, per_example, sample
 from archiver.testing.harness import JournalHarness
+from archiver.testing.patience import SOON_S
 from archiver.testing.rows import Row, rows_of
 from archiver.testing.strategies import batches
 
 ALL_ROWS = 2**31
-SOON_S = 30.0
-"""Longest wait for what must come at once; a test that waits so long has failed."""
 
 
 def stamped(*rows: Row) -> SampleBatch:

@@ -9,8 +9,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from unittest.mock import patch
 
 from archiver.backends.kafka import KafkaBackend
 from archiver.backends.kafka.consumer import subscribe
@@ -18,12 +19,19 @@ from archiver.journal.kafka import KafkaJournal, KafkaJournalOptions
 from archiver.ports import Backend, Journal
 from archiver.testing.harness import PluginHarness
 from archiver.testing.network import free_ports
+from archiver.testing.patience import SOON_S
 from archiver.testing.postgresql import UnavailableError
 from archiver.testing.rows import Row, rows_of
 
 JARS = Path(__file__).parents[2] / ".cache" / "kafka"
-START_TIMEOUT_S = 60
 USER, PASSWORD = "archive", "secret"
+_CLIENTS = (
+    "kafka",
+    "backends.kafka.backend",
+    "backends.kafka.consumer",
+    "journal.kafka.journal",
+    "journal.kafka.partition",
+)
 _CLUSTER = "Zm9yZWJheS1jbHVzdGVyMQ"
 _SETTINGS = {
     "process.roles": "broker,controller",
@@ -94,7 +102,7 @@ class KafkaServer:
             written = log.tell()
             command = [*self._java("kafka.Kafka"), str(self._properties)]
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._directory)
-        end = time.monotonic() + START_TIMEOUT_S
+        end = time.monotonic() + SOON_S
         while "Kafka Server started" not in (text := (self._directory / "log").read_text()[written:]):
             if self._process.poll() is not None or time.monotonic() > end:
                 raise UnavailableError(f"Kafka does not start: {text[-2000:]}")
@@ -147,12 +155,22 @@ def running_server() -> Iterator[KafkaServer]:
     try:
         server = KafkaServer(JARS, directory)
         server.start()
-        yield server
+        with patience(SOON_S):
+            yield server
     finally:
         if server is not None:
             server.stop()
         with suppress(FileNotFoundError):
             shutil.rmtree(directory)
+
+
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Have the clients in this process wait so long for an answer, until the end of the block."""
+    with ExitStack() as stack:
+        for name in _CLIENTS:
+            stack.enter_context(patch(f"archiver.{name}.ANSWER_S", seconds))
+        yield
 
 
 class KafkaJournalHarness:

@@ -7,7 +7,6 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,8 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from archiver.testing.network import free_ports
+from archiver.testing.patience import SOON_S
+
 USER = "forebay"
-START_TIMEOUT_S = 30
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "max_wal_size": "1GB",
@@ -46,9 +47,7 @@ class PostgresqlServer:
         self._account = "postgres" if os.getuid() == 0 else None
         if self._account:
             shutil.chown(directory, self._account)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        (self.port,) = free_ports(1)
         self._run("initdb", "-D", str(self._data), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")
 
     @property
@@ -62,7 +61,7 @@ class PostgresqlServer:
         command = [str(self._binaries / "postgres"), "-D", str(self._data), "-p", str(self.port), *options]
         with (self._directory / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stderr=log, stdout=log, user=self._account, cwd=self._directory)
-        end = time.monotonic() + START_TIMEOUT_S
+        end = time.monotonic() + SOON_S
         ready = [str(self._binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         while subprocess.run(ready, check=False).returncode:
             if self._process.poll() is not None or time.monotonic() > end:
@@ -160,7 +159,7 @@ def _children(parent: int) -> list[int]:
 
 
 def _wait_gone(processes: list[int]) -> None:
-    end = time.monotonic() + START_TIMEOUT_S
+    end = time.monotonic() + SOON_S
     while any(Path(f"/proc/{process}").exists() for process in processes):
         if time.monotonic() > end:
             raise UnavailableError(f"sessions {processes} of a killed server do not end")

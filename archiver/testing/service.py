@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from archiver.testing.patience import SOON_S
+
 COMMAND = [sys.executable, "-c", "from archiver.cli import main; main()"]
 """The command line, without relying on the search path."""
 
-PATIENCE_S = 60.0
 T = TypeVar("T")
 
 
@@ -65,7 +66,7 @@ def running_service(directory: Path, *flags: str) -> Iterator[Service]:
     with tempfile.TemporaryDirectory() as place, (Path(place) / "log").open("w") as log:
         command = [*COMMAND, "up", "--data", str(directory), "--port", "0", *flags]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process:
-            watchdog = threading.Timer(PATIENCE_S, process.kill)
+            watchdog = threading.Timer(SOON_S, process.kill)
             watchdog.start()
             assert process.stdout is not None, "it is a pipe"
             line = process.stdout.readline()
@@ -82,7 +83,7 @@ def running_service(directory: Path, *flags: str) -> Iterator[Service]:
 def _stop(process: subprocess.Popen[str]) -> None:
     process.terminate()
     try:
-        process.wait(PATIENCE_S)
+        process.wait(SOON_S)
     except subprocess.TimeoutExpired:
         process.kill()
         raise
@@ -95,9 +96,9 @@ def until(condition: Callable[[], T]) -> T:
     ------
     TimeoutError
     """
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + SOON_S
     while not (result := condition()):
         if time.monotonic() > end:
-            raise TimeoutError(f"it did not come to pass within {PATIENCE_S:g} s")
+            raise TimeoutError(f"it did not come to pass within {SOON_S:g} s")
         time.sleep(0.02)
     return result

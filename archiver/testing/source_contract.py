@@ -23,9 +23,7 @@ from archiver.model import BackpressureError, ForebayError, Kind, Metadata, Perm
 from archiver.model.identity import number_equals
 from archiver.model.time import now
 from archiver.ports import Options, Push, Source
-
-SOON_S = 30.0
-"""Longest wait for what must come at once; a test that waits so long has failed."""
+from archiver.testing.patience import SOON_S
 
 _SEVERAL, _ALL = 5, 2**31
 T = TypeVar("T")

@@ -12,9 +12,8 @@ from archiver.model import TransientError
 from archiver.ports import Backend
 from archiver.testing.harness import PluginHarness
 from archiver.testing.network import free_ports
+from archiver.testing.patience import SOON_S
 from archiver.testing.rows import Row, rows_of
-
-SOON_S = 30.0
 
 
 class Collector:

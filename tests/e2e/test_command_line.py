@@ -80,7 +80,7 @@ def fill(data: Path) -> None:
         assert archive.flush()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data: Path = tmp_path_factory.mktemp("filled") / "data"
     fill(data)

@@ -3,12 +3,14 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 import time
+from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 import pytest
+
+from archiver.testing.patience import SOON_S
+from archiver.testing.service import running_service, until
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 CHROMIUM = shutil.which("chromium")
@@ -19,6 +21,8 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 ]
+SOON_MS = SOON_S * 1000
+ELEMENT = "plant:COOLING:OUTLET"
 CONFIG = """
 [[sources]]
 name = "plant"
@@ -37,21 +41,24 @@ kind = "memory"
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
     data = tmp_path_factory.mktemp("data")
-    config = data / "forebay.toml"
-    config.write_text(CONFIG)
-    command = [sys.executable, "-c", "from archiver.cli import main; main()", "up", "--data", str(data), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        yield process.stdout.readline().split()[1]
-        process.terminate()
+    (data / "forebay.toml").write_text(CONFIG)
+    with running_service(data) as service:
+        until(lambda: is_known(service.url))
+        yield service.url
 
 
 @pytest.fixture(scope="module")
 def browser(url):
     # a new thread of playwright's would count as left over in each test: it lives as long as the module
     with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=SOON_MS)
         yield chromium
         chromium.close()
+
+
+def is_known(url):
+    with urlopen(f"{url}/v1/elements?pattern={quote(ELEMENT)}") as answer:
+        return json.loads(answer.read())["total"] == 1
 
 
 def post(url, rows):
@@ -63,6 +70,7 @@ def post(url, rows):
 def opened(browser, url, fragment="", **options):
     problems = []
     page = browser.new_page(**options)
+    page.set_default_timeout(SOON_MS)
     page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("request", lambda request: None if request.url.startswith((url, "data:")) else problems.append(request.url))
@@ -77,12 +85,12 @@ def painted(page):
 
 def test_the_plot_moves_and_the_tables_fill(browser, url):
     page, problems = opened(browser, url)
-    page.wait_for_selector("#plot canvas", timeout=30_000)
+    page.wait_for_selector("#plot canvas")
     first, time_shown = painted(page), page.text_content("#latest-time")
     page.wait_for_function("was => document.getElementById('latest-time').textContent !== was", arg=time_shown)
-    assert painted(page) != first
+    page.wait_for_function("was => document.querySelector('#plot canvas').toDataURL() !== was", arg=first)
     page.wait_for_selector("#health[data-state=ready]")
-    page.wait_for_selector("#ledger td[data-label=stored]:not(.zero)", timeout=30_000)
+    page.wait_for_selector("#ledger td[data-label=stored]:not(.zero)")
     assert {"lake", "twin"} <= set(re.findall(r"lake|twin", page.text_content("#backends")))
     assert page.text_content("#latest-unit")
     assert problems == []
@@ -91,13 +99,13 @@ def test_the_plot_moves_and_the_tables_fill(browser, url):
 
 def test_an_element_is_found_with_the_keyboard_alone(browser, url):
     now = time.time_ns()
-    rows = [{"element": f"KEYS:{i}", "source_time": now, "value": i} for i in range(5)]
-    post(url, rows)
+    names = [*(f"KEYS:{i}" for i in range(5)), "KEYS"]
+    post(url, [{"element": name, "source_time": now, "value": i} for i, name in enumerate(names)])
     page, problems = opened(browser, url)
-    page.wait_for_selector("#plot canvas", timeout=30_000)
+    page.wait_for_selector("#plot canvas")
     page.keyboard.press("Tab")
     page.keyboard.type("keys:")
-    page.wait_for_selector("#match-4")
+    page.wait_for_function("() => document.querySelectorAll('#matches [role=option]').length === 5")  # not that of keys
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     assert page.get_attribute("#search", "aria-activedescendant") == "match-2"
@@ -128,7 +136,7 @@ def test_gaps_and_bad_quality_are_drawn_as_such(browser, url):
         ],
     )
     page, problems = opened(browser, url, "#element=QUALITY&window=300")
-    page.wait_for_selector("#plot canvas", timeout=30_000)
+    page.wait_for_selector("#plot canvas")
     page.wait_for_function("() => document.getElementById('latest-quality').textContent === 'no value'")
     spans = [[round(end - start) for start, end in page.evaluate("gaps")]]
     assert spans[0][0] == 10
@@ -142,7 +150,7 @@ def test_an_unknown_element_and_a_stopped_archive_are_said_in_words(browser, url
     page, _ = opened(browser, url, "#element=NO%3ASUCH")
     page.wait_for_function("() => document.getElementById('plot-note').textContent.includes('no element')")
     page.route("**/v1/**", lambda route: route.abort())
-    page.wait_for_selector("#health[data-state=trouble]", timeout=15_000)
+    page.wait_for_selector("#health[data-state=trouble]")
     assert "does not answer" in page.text_content("#health")
     page.close()
 
@@ -151,9 +159,9 @@ def test_an_unknown_element_and_a_stopped_archive_are_said_in_words(browser, url
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
 def test_it_fits_the_screen(browser, url, tmp_path, width, height, scheme):
     look = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
-    page, problems = opened(browser, url, "#element=plant%3ACOOLING%3AOUTLET&window=60", **look)
-    page.wait_for_selector("#plot canvas", timeout=30_000)
-    page.wait_for_selector("#ledger td[data-label=stored]:not(.zero)", timeout=30_000)
+    page, problems = opened(browser, url, f"#element={quote(ELEMENT)}&window=60", **look)
+    page.wait_for_selector("#plot canvas")
+    page.wait_for_selector("#ledger td[data-label=stored]:not(.zero)")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     small = page.evaluate(
         "[...document.querySelectorAll('main *')].filter((n) => parseFloat(getComputedStyle(n).fontSize) < 12).length"

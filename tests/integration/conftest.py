@@ -29,7 +29,8 @@ def make_archive(tmp_path: Path) -> Iterator[Callable[..., Archive]]:
     def make(
         *, wrap: Callable[[Backend], Backend] | None = None, backends: list[dict[str, Any]] = BOTH, **document: Any
     ) -> Archive:
-        settings = config.parse({"data": str(tmp_path / "data"), "backends": backends, **document})
+        fixed = {"data": str(tmp_path / "data"), "query": {"hedge_after": "1h"}}  # who is asked does not hang on load
+        settings = config.parse({**fixed, "backends": backends, **document})
         archive = Archive(settings)
         if wrap is not None:
             plain = archive.make_backend

@@ -48,7 +48,7 @@ def test_killed_again_and_again_under_load(make_archive: Callable[..., Archive],
     """The lake does not notice; in the end InfluxDB has every sample once, and the ledger adds up."""
     backends = [
         {"name": "lake", "kind": "parquet", "lane": LANE},
-        {"name": "hot", "kind": "influx", "url": server.url, "database": "plant", "timeout": "10s", "lane": LANE},
+        {"name": "hot", "kind": "influx", "url": server.url, "database": "plant", "timeout": "300s", "lane": LANE},
     ]
     with make_archive(backends=backends) as archive:
         feeding = threading.Thread(
@@ -117,7 +117,7 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path):
     ballast.write_bytes(bytes(19 * 2**20))
     server = InfluxdbServer(program, small_disk)
     server.start()
-    options = InfluxOptions(url=server.url, database="plant", timeout="5s")
+    options = InfluxOptions(url=server.url, database="plant", timeout="60s")
     backend = InfluxBackend(BackendContext("hot", tmp_path), options)
     stored = 0
 

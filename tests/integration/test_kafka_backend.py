@@ -20,6 +20,7 @@ from archiver.bootstrap import Archive
 from archiver.model import Interval, PermanentError, SampleBatch, TransientError, UnsupportedError
 from archiver.ports import Backend, BackendContext, Position
 from archiver.query import Query, Range
+from archiver.testing.patience import SOON_S
 
 Open = Callable[..., Any]
 
@@ -173,8 +174,44 @@ def test_a_large_write(kafka: Any, topic: str, open_backend: Open, largest: int 
 
 
 def test_a_broker_that_is_not_there(open_backend: Open) -> None:
-    with pytest.raises(TransientError, match=r"127\.0\.0\.1:1"):
+    from archiver.testing.kafka import patience
+
+    with patience(2), pytest.raises(TransientError, match=r"127\.0\.0\.1:1"):
         open_backend(servers="127.0.0.1:1")
+
+
+def test_a_consumer_waits_for_what_is_about_to_be_committed(
+    kafka: Any, topic: str, open_backend: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kafka may say that a transaction is committed before it shows it: the end of the topic is behind that."""
+    from confluent_kafka import Consumer, Producer
+
+    from archiver.backends.kafka import consumer
+    from archiver.backends.kafka.messages import Sharding, headers
+
+    open_backend(partitions=1).write({"g": part(1)}, Position("j", 1))
+    producer = Producer({"bootstrap.servers": kafka.servers, "transactional.id": topic})
+    producer.init_transactions(SOON_S)
+    producer.begin_transaction()
+    for message in Sharding(1).messages(part(2)):
+        producer.produce(topic, message.value, partition=0, headers=headers("g"))
+    producer.flush(SOON_S)
+
+    class Watched(Consumer):
+        """Has the transaction committed when all that lies before it has come."""
+
+        def poll(self, *given: Any) -> Any:
+            found = super().poll(*given)
+            if found is not None and found.error():
+                seen.append(found.offset())
+                if len(seen) == 1:
+                    producer.commit_transaction(SOON_S)
+            return found
+
+    seen: list[int] = []
+    monkeypatch.setattr(consumer, "Consumer", Watched)
+    assert consumed(kafka, topic) == expected(2)
+    assert len(seen) > 1
 
 
 def test_an_archive_with_a_feed_answers_from_the_other_backend(kafka: Any, topic: str, tmp_path: Path) -> None:

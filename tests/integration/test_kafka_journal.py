@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from archiver.bootstrap import Archive
 from archiver.model import BackpressureError, PermanentError, SampleBatch, TransientError
 from archiver.model.time import ALWAYS, now
 from archiver.ports import Journal
+from archiver.testing.patience import SOON_S
+from archiver.testing.service import until
 
-SOON_S = 60.0
 Open = Callable[..., Any]
 
 
@@ -40,7 +42,7 @@ def open_journal(kafka: Any, topic: str) -> Iterator[Open]:
     opened: list[Journal] = []
 
     def make(**options: Any) -> Journal:
-        given = {"servers": kafka.servers, "topic": topic, "replication": 1, "timeout_s": 2, **options}
+        given = {"servers": kafka.servers, "topic": topic, "replication": 1, "timeout_s": int(SOON_S), **options}
         journal = KafkaJournal(Path(), KafkaJournalOptions.model_validate(given))
         journal.open()
         opened.append(journal)
@@ -68,7 +70,7 @@ def held(journal: Journal) -> list[int]:
 
 def test_the_broker_is_killed_under_load(kafka: Any, open_journal: Open) -> None:
     """What was appended is there once and in its order, without being sent again."""
-    journal = open_journal(timeout_s=60)
+    journal = open_journal()
     futures: list[Future[int]] = []
     stop = threading.Event()
 
@@ -119,20 +121,21 @@ def test_a_broker_that_hangs(kafka: Any, open_journal: Open) -> None:
     """What waits is taken when it goes on, once; meanwhile others are refused."""
     journal = open_journal(timeout_s=1)
     journal.append(numbered(0)).result(SOON_S)
+    waiting: list[Future[int]] = []
     with kafka.paused():
-        waiting = [journal.append(numbered(number)) for number in (100, 200)]
-        while not (refused := journal.append(numbered(300))).done():
+        while not (refused := journal.append(numbered(100 * len(waiting) + 100))).done():
             waiting.append(refused)
             time.sleep(0.05)
         with pytest.raises(BackpressureError, match="has not answered"):
             refused.result()
-    offsets = [future.result(SOON_S) for future in waiting]
-    assert offsets == list(range(2, len(waiting) + 2))
-    assert held(journal) == [*range(300), *list(range(300, 400)) * (len(waiting) - 2)]
+    assert waiting
+    assert [future.result(SOON_S) for future in waiting] == list(range(2, len(waiting) + 2))
+    assert held(journal) == list(range(100 * len(waiting) + 100))
 
 
 def test_records_that_are_gone_are_said(kafka: Any, topic: str, open_journal: Open) -> None:
     """Somebody deletes the topic and makes it anew while it is followed: nothing is taken in as if all were well."""
+    from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient, NewTopic
 
     journal = open_journal()
@@ -140,16 +143,25 @@ def test_records_that_are_gone_are_said(kafka: Any, topic: str, open_journal: Op
         journal.append(numbered(number * 100)).result(SOON_S)
     admin = AdminClient({"bootstrap.servers": kafka.servers})
     admin.delete_topics([topic])[topic].result()
-    time.sleep(0.5)  # Kafka takes a name again only a moment after it was free
-    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result()
-    end = time.monotonic() + SOON_S
-    while time.monotonic() < end:
-        taken = journal.append(numbered(0))
-        if taken.done() and taken.exception() and "lost records" in str(taken.exception()):
-            break
-        time.sleep(0.1)
-    with pytest.raises(PermanentError, match="lost records after offset 5"):
-        journal.read(0, 1)
+
+    def made_anew() -> bool:
+        """Kafka takes a name again only a moment after it was free."""
+        with suppress(KafkaException):
+            admin.create_topics([NewTopic(topic, 1, 1)])[topic].result()
+            return True
+        return False
+
+    def said() -> str:
+        try:
+            journal.read(0, 1)
+        except PermanentError as exc:
+            return str(exc)
+        return ""
+
+    until(made_anew)
+    assert "lost records after offset 5" in until(said)
+    with pytest.raises(BackpressureError, match="lost records after offset 5"):
+        journal.append(numbered(0)).result(SOON_S)
 
 
 def test_a_producer_that_lost_track_is_replaced(open_journal: Open) -> None:
@@ -161,9 +173,7 @@ def test_a_producer_that_lost_track_is_replaced(open_journal: Open) -> None:
     journal._queued += 1
     journal._delivered(refused, 0, KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "as asked for", True), None)
     assert isinstance(refused.exception(SOON_S), BackpressureError)
-    end = time.monotonic() + SOON_S
-    while journal._producer is first and time.monotonic() < end:
-        time.sleep(0.01)
+    until(lambda: journal._producer is not first)
     assert journal.append(numbered(100)).result(SOON_S) == 2
     assert journal._producer is not first
 
@@ -175,9 +185,7 @@ def test_what_was_sent_counts_before_it_was_seen(open_journal: Open, monkeypatch
     is_entry = journal._is_entry
     monkeypatch.setattr(journal, "_is_entry", lambda message: seen.acquire() and is_entry(message))
     futures = [journal.append(numbered(0)), journal.append(numbered(100))]
-    end = time.monotonic() + SOON_S
-    while journal._queued and time.monotonic() < end:
-        time.sleep(0.01)
+    until(lambda: not journal._queued)
     seen.release()
     assert journal.wait(0, SOON_S)
     futures.append(journal.append(numbered(200)))
@@ -188,6 +196,8 @@ def test_what_was_sent_counts_before_it_was_seen(open_journal: Open, monkeypatch
 
 def test_passwords(kafka: Any, open_journal: Open) -> None:
     """The right one opens; a wrong one is said to be wrong."""
+    from archiver.testing.kafka import patience
+
     servers = f"127.0.0.1:{kafka.port_with_password}"
 
     def client(password: str) -> dict[str, str]:
@@ -196,7 +206,7 @@ def test_passwords(kafka: Any, open_journal: Open) -> None:
 
     journal = open_journal(servers=servers, client=client("secret"))
     assert journal.append(numbered(0)).result(SOON_S) == 1
-    with pytest.raises(TransientError, match=r"Authentication failed"):
+    with patience(30), pytest.raises(TransientError, match=r"Authentication failed"):
         open_journal(servers=servers, client=client("wrong"))
 
 
@@ -214,7 +224,9 @@ def test_closing_while_the_broker_is_away(kafka: Any, open_journal: Open) -> Non
 
 
 def test_a_broker_that_is_not_there(open_journal: Open) -> None:
-    with pytest.raises(TransientError, match=r"127\.0\.0\.1:1"):
+    from archiver.testing.kafka import patience
+
+    with patience(2), pytest.raises(TransientError, match=r"127\.0\.0\.1:1"):
         open_journal(servers="127.0.0.1:1")
 
 
@@ -264,7 +276,7 @@ def document(directory: Path, servers: str, topic: str) -> dict[str, Any]:
     lane = {"flush_interval": "50ms", "retry_first": "5ms", "retry_longest": "100ms"}
     return {
         "data": str(directory),
-        "journal": {"kind": "kafka", "servers": servers, "topic": topic, "replication": 1, "timeout_s": 10},
+        "journal": {"kind": "kafka", "servers": servers, "topic": topic, "replication": 1, "timeout_s": int(SOON_S)},
         "backends": [
             {"name": "lake", "kind": "parquet", "lane": lane},
             {"name": "feed", "kind": "kafka", "servers": servers, "topic": f"{topic}-feed", "replication": 1,
@@ -305,7 +317,6 @@ def run_until_killed(given: dict[str, Any], first: int, batches: int, during: Ca
     return int(rest[-1]) if rest else first
 
 
-@pytest.mark.timeout(600)
 def test_archive_and_broker_are_killed(kafka: Any, topic: str, tmp_path: Path) -> None:
     """No acknowledged sample is missing from the lake or from the topic that is fed, and none is there twice."""
     from archiver.backends.kafka.consumer import subscribe

@@ -11,7 +11,7 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "scripts" / "kill_test.py"
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(7200)
 def test_a_kill_at_every_seam_loses_and_doubles_nothing():
     done = subprocess.run([sys.executable, SCRIPT, "--rounds", "19"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

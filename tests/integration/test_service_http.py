@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import json
-import time
+import threading
 
 import httpx
 import pyarrow as pa
@@ -14,6 +14,7 @@ from archiver import config
 from archiver.bootstrap import Archive
 from archiver.model import BackpressureError, SampleBatch
 from archiver.model.time import now
+from archiver.testing.patience import SOON_S
 from services.archive.app import create_app
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -435,10 +436,10 @@ def test_metrics_count_samples_and_requests(service):
 def test_the_event_loop_answers_while_a_large_body_is_decoded(service, monkeypatch):
     import services.archive.ingest as ingest
 
-    decode = ingest.decoding.decode
+    decode, go = ingest.decoding.decode, threading.Event()
 
     def slow(body, media_type):
-        time.sleep(0.5)
+        assert go.wait(SOON_S)
         return decode(body, media_type)
 
     monkeypatch.setattr(ingest.decoding, "decode", slow)
@@ -449,7 +450,9 @@ def test_the_event_loop_answers_while_a_large_body_is_decoded(service, monkeypat
             sending = asyncio.create_task(client.post("/v1/samples", json=rows()))
             await asyncio.sleep(0)
             alive = await client.get("/health/live")
-            return alive.status_code, sending.done(), (await sending).status_code
+            decoded = sending.done()
+            go.set()
+            return alive.status_code, decoded, (await sending).status_code
 
     assert service._runner.run(both()) == (200, False, 200)
 

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
@@ -17,11 +16,12 @@ from archiver import config
 from archiver.bootstrap import Archive
 from archiver.model import Interval
 from archiver.query import Query
+from archiver.testing.patience import SOON_S
+from archiver.testing.service import until
 
 UP = [sys.executable, "-c", "from archiver.cli import main; main()", "up"]
 LAKE = '[[backends]]\nname = "lake"\nkind = "parquet"\n'
 PLANT = '[[sources]]\nname = "plant"\nkind = "simulator"\ninterval = "20ms"\n'
-PATIENCE_S = 30.0
 
 
 @contextmanager
@@ -42,15 +42,6 @@ def ask(url, path, content=None):
         return json.loads(answer.read())
 
 
-def until(condition):
-    """Poll a condition of another process."""
-    end = time.monotonic() + PATIENCE_S
-    while not (result := condition()):
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.05)
-    return result
-
-
 def rows(count):
     return [{"element": "T1", "source_time": 10**18 + i, "value": i} for i in range(count)]
 
@@ -62,7 +53,7 @@ def test_it_drains_and_exits_0(tmp_path, number):
         assert ask(url, "/v1/samples", rows(10))["counts"]["buffered"] == 10
         until(lambda: len(ask(url, "/v1/elements")["elements"]) > 1)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=PATIENCE_S)
+        _, errors = process.communicate(timeout=SOON_S)
         assert (process.returncode, errors) == (0, "")
     with Archive(config.load(tmp_path / "forebay.toml", overrides={"data": str(tmp_path)})) as archive:
         assert archive.wait_ready()
@@ -83,7 +74,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path):
 
 
 def refused(*flags):
-    done = subprocess.run([*UP, *flags], capture_output=True, text=True, timeout=PATIENCE_S)
+    done = subprocess.run([*UP, *flags], capture_output=True, text=True, timeout=SOON_S)
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     return done.returncode, done.stderr
@@ -160,7 +151,4 @@ def test_the_compiler_is_loaded_when_line_protocol_comes_in_bulk(tmp_path):
         assert ask(url, "/health/ready")["status"] == "ready"
         assert "llvmlite" not in maps.read_text(), "a gateway that gets none has no memory for it"
         urlopen(Request(f"{url}/write", lines.encode())).close()
-        end = time.monotonic() + PATIENCE_S
-        while "llvmlite" not in maps.read_text():
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        until(lambda: "llvmlite" in maps.read_text())

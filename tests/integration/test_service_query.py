@@ -13,6 +13,7 @@ from archiver import config
 from archiver.bootstrap import Archive
 from archiver.model import SampleBatch, TransientError
 from archiver.model.interruption import interruptible
+from archiver.testing.patience import SOON_S
 from services.archive.app import create_app
 
 httpx = pytest.importorskip("httpx")
@@ -68,7 +69,7 @@ class Stuck:
     def read(self, elements, interval, **how):
         with interruptible(self.stopped.set):
             self.reading.set()
-            assert self.stopped.wait(30), "nobody stopped it"
+            assert self.stopped.wait(SOON_S), "nobody stopped it"
             raise TransientError("canceling statement due to user request")
         yield
 
@@ -189,7 +190,7 @@ def test_a_client_that_goes_away_stops_the_backend(serve, monkeypatch, limit):
             if not asked:
                 asked = True
                 return {"type": "http.request", "body": body, "more_body": False}
-            await asyncio.to_thread(stuck.reading.wait, 10)
+            await asyncio.to_thread(stuck.reading.wait, SOON_S)
             return {"type": "http.disconnect"}
 
         async def send(message):

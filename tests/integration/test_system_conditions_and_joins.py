@@ -9,6 +9,7 @@ import pytest
 from archiver.model import Interval, Kind, LimitError, Metadata, SampleBatch, format_time
 from archiver.model.time import NANOSECONDS as S
 from archiver.query import Condition, Join, Match, Query
+from archiver.testing.patience import SOON_S
 from archiver.testing.service import running_service
 
 T0 = 1_767_225_600 * S
@@ -80,7 +81,7 @@ def test_the_limits_of_a_request_are_those_of_its_answer(make_archive):
 def test_over_http(tmp_path):
     (tmp_path / "forebay.toml").write_text('[[backends]]\nname = "lake"\nkind = "memory"\n')
     span = {"start": format_time(SPAN.start), "end": format_time(SPAN.end)}
-    with running_service(tmp_path) as running, httpx.Client(base_url=running.url) as client:
+    with running_service(tmp_path) as running, httpx.Client(base_url=running.url, timeout=SOON_S) as client:
         rows = [("a", 0, 1.0), ("a", 10, 2.0), ("a", 20, 3.0), ("y", 5, 1.0), ("y", 20, 0.0)]
         sent = [{"element": name, "source_time": T0 + at * S, "value": value} for name, at, value in rows]
         assert client.post("/v1/samples", json=sent).status_code == 200

@@ -12,6 +12,7 @@ import numpy as np
 from archiver.bootstrap import Archive
 from archiver.model import Interval, SampleBatch
 from archiver.query import Query
+from archiver.testing.patience import SOON_S
 from archiver.testing.service import running_service, until
 
 T0 = 1_760_000_000_000_000_000
@@ -53,7 +54,7 @@ def test_the_disk_of_the_archive(small_disk: Path):
     ballast.write_bytes(bytes(8 * 2**20))
     headers = {"Content-Type": "application/vnd.apache.arrow.stream"}
     taken: list[int] = []
-    with running_service(data) as service, httpx.Client(base_url=service.url, timeout=60) as client:
+    with running_service(data) as service, httpx.Client(base_url=service.url, timeout=SOON_S) as client:
 
         def send(number: int) -> int:
             answer = client.post("/v1/samples", content=body(number), headers=headers)
@@ -104,7 +105,7 @@ def test_the_disk_of_one_backend(small_disk: Path, tmp_path: Path, make_archive:
         for number in range(1, 10):
             archive.intake.submit(noise(number)).result()
         until(lambda: archive.lanes["lake"].status().retries)
-        assert archive.lanes["warm"].flush(60)
+        assert archive.lanes["warm"].flush(SOON_S)
         everything = Query(("T1",), Interval(T0, T0 + 10 * ROWS), backend="warm")
         assert archive.query(everything).table().num_rows == 10 * ROWS
         assert "No space left" in archive.lanes["lake"].status().last_error

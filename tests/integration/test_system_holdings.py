@@ -11,6 +11,7 @@ from archiver.model.holding import Cause
 from archiver.model.time import DAY_NS, NANOSECONDS, now
 from archiver.query import Query
 from archiver.testing.faults import FaultyBackend
+from archiver.testing.patience import SOON_S
 from archiver.testing.service import until
 
 LANE = {"flush_interval": "20ms", "retry_first": "10ms", "retry_longest": "50ms"}
@@ -199,7 +200,7 @@ def test_cancelling_reaches_a_statement_of_postgresql(make_archive, postgresql):
             while watch.execute(waiting).fetchone() == (0,):
                 assert reader.is_alive()
             answer.cancel()
-            reader.join(10)
+            reader.join(SOON_S)
             assert not reader.is_alive()
-            assert watch.execute(waiting).fetchone() == (0,)
+            until(lambda: watch.execute(waiting).fetchone() == (0,))
         assert [type(error) for error in errors] == [StoppedError]

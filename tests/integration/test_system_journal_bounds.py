@@ -16,6 +16,7 @@ from archiver.model import BackpressureError, Interval, SampleBatch
 from archiver.query import Query
 from archiver.sources.simulator import SimulatorSource
 from archiver.testing.faults import Faults, FaultyBackend
+from archiver.testing.patience import SOON_S
 from archiver.testing.service import until
 from services.archive.app import create_app
 
@@ -62,7 +63,7 @@ def test_block_lets_sources_wait_and_loses_nothing(make_archive: Callable[..., A
         assert archive.wait_ready()
         lake.faults.outage = True
         taken = fill(archive)
-        assert archive.lanes["warm"].flush(60), "the other backend goes on"
+        assert archive.lanes["warm"].flush(SOON_S), "the other backend goes on"
         lake.faults.outage = False
         until(archive.flush)
         until(lambda: _accepted(archive, len(taken)))
@@ -144,7 +145,7 @@ def test_a_source_waits_and_sends_the_same_again(make_archive: Callable[..., Arc
             source.cancel()
             await asyncio.gather(source, return_exceptions=True)
 
-        asyncio.run(asyncio.wait_for(run(), 60))
+        asyncio.run(asyncio.wait_for(run(), SOON_S))
         assert refused
         assert refused[0] == taken[0]
 
@@ -159,7 +160,7 @@ def test_drop_oldest_is_on_record(make_archive: Callable[..., Archive]):
         lake.faults.outage = True
         for number in range(1, 41):
             until(lambda number=number: _accepted(archive, number))
-        assert archive.lanes["warm"].flush(60)
+        assert archive.lanes["warm"].flush(SOON_S)
         dropped = _count(archive, "lake", "dropped")
         assert dropped > 5 * ROWS
         lake.faults.outage = False

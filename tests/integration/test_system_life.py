@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import zlib
 from collections.abc import Callable
 from contextlib import closing
@@ -13,9 +14,12 @@ import pytest
 
 from archiver import config
 from archiver.bootstrap import Archive
+from archiver.journal.file import FileJournal
 from archiver.model import Interval, PermanentError, SampleBatch
 from archiver.model.time import DAY_NS, now
+from archiver.pipeline.lane import Lane
 from archiver.query import Query
+from archiver.testing.patience import SOON_S
 from archiver.testing.service import running_service
 
 
@@ -45,19 +49,44 @@ def test_old_segments_go_and_old_samples_are_refused(make_archive: Callable[...,
 @pytest.mark.parametrize("end", ["drained", "killed"])
 def test_the_latest_value_survives(tmp_path: Path, end: str):
     start = now() - DAY_NS
-    with running_service(tmp_path) as service, httpx.Client(base_url=service.url) as client:
+    with running_service(tmp_path) as service, httpx.Client(base_url=service.url, timeout=SOON_S) as client:
         rows = [{"element": f"T{i % 3}", "source_time": start + i, "value": float(i)} for i in range(30)]
         assert client.post("/v1/samples", json=rows).json()["counts"]["buffered"] == 30
         late = [{"element": "T0", "source_time": start - 1, "value": -1.0}]
         assert client.post("/v1/samples", json=late).json()["counts"]["buffered"] == 1
         if end == "killed":
             service.kill()
-    with running_service(tmp_path) as service, httpx.Client(base_url=service.url) as client:
+    with running_service(tmp_path) as service, httpx.Client(base_url=service.url, timeout=SOON_S) as client:
         found = client.get("/v1/samples/latest").json()["samples"]
         assert [(row["element"], row["value"]) for row in found] == [("T0", 27.0), ("T1", 28.0), ("T2", 29.0)]
         totals = client.get("/v1/ledger").json()["totals"]
         for backend in ("lake", "warm"):
             assert sum(t["count"] for t in totals if t["lane"] == backend) == 31
+
+
+def test_what_was_sent_just_before_the_end_is_drained(make_archive: Callable[..., Archive], monkeypatch):
+    """Nobody waits for its receipt any more, and the journal has it only when the archive is being closed."""
+    lane = {"flush_interval": "1h"}  # so that nothing is written but when asked for
+    backends = [{"name": "lake", "kind": "parquet", "lane": lane}]
+    go, write, stop = threading.Event(), FileJournal._write, Lane.stop
+
+    def held(*given) -> None:
+        assert go.wait(SOON_S)
+        write(*given)
+
+    def released(wait: Callable[..., None]) -> Callable[..., None]:
+        return lambda *given, **how: (go.set(), wait(*given, **how))
+
+    with make_archive(backends=backends) as archive:
+        assert archive.wait_ready()
+        monkeypatch.setattr(FileJournal, "_write", held)
+        sent = archive.intake.submit(SampleBatch.from_columns("T1", [now()], [1.0]))
+        monkeypatch.setattr(archive.intake, "wait_appended", released(archive.intake.wait_appended))
+        monkeypatch.setattr(Lane, "stop", lambda lane, drain: (stop(lane, drain=drain), go.set()))
+    assert sent.result().counts["buffered"] == 1
+    with make_archive(backends=backends) as archive:
+        assert archive.wait_ready()
+        assert archive.lanes["lake"].status().lag_samples == 0
 
 
 def newer_store(directory: Path) -> Path:

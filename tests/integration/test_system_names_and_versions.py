@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from archiver.model import parse_time
+from archiver.testing.patience import SOON_S
 from archiver.testing.service import Service, running_service, until
 
 T0 = 1_767_225_600_000_000_000
@@ -37,7 +38,7 @@ def service(request, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple
     data: Path = tmp_path_factory.mktemp("names")
     later = "10ms" if request.param == "stored" else "1h"
     (data / "forebay.toml").write_text(CONFIG.replace("LATER", later))
-    with running_service(data) as running, httpx.Client(base_url=running.url) as client:
+    with running_service(data) as running, httpx.Client(base_url=running.url, timeout=SOON_S) as client:
         client.stored = request.param == "stored"
         yield running, client, data
         running.kill()  # nobody waits for a drain that takes an hour

@@ -10,6 +10,7 @@ import pytest
 
 from archiver.bootstrap import Archive
 from archiver.model import Interval, SampleBatch
+from archiver.testing.patience import SOON_S
 from archiver.testing.service import running_service, until
 
 T0 = 1_767_225_600_000_000_000
@@ -31,7 +32,7 @@ def group(*backends: str, smoothing: str = "none") -> str:
 def test_sighup(tmp_path: Path, forebay):
     file = tmp_path / "forebay.toml"
     file.write_text(LAKE + group("lake"))
-    with running_service(tmp_path) as service, httpx.Client(base_url=service.url) as client:
+    with running_service(tmp_path) as service, httpx.Client(base_url=service.url, timeout=SOON_S) as client:
 
         def send(first: int, count: int) -> None:
             rows = [{"element": "T1", "source_time": T0 + i, "value": float(i)} for i in range(first, first + count)]

@@ -9,11 +9,9 @@ import csv
 import io
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -22,6 +20,9 @@ import pytest
 
 from archiver.model import Kind, SampleBatch, parse_time
 from archiver.sources.line_protocol import decode
+from archiver.testing.network import free_ports
+from archiver.testing.patience import SOON_S
+from archiver.testing.service import until
 
 httpx = pytest.importorskip("httpx", reason="the HTTP extra is not installed")
 
@@ -29,7 +30,6 @@ ROOT = Path(__file__).parents[2]
 BUILT = ROOT / ".cache" / "bin" / "telegraf"
 TELEGRAF = str(BUILT) if BUILT.exists() else shutil.which("telegraf")
 FOREBAY = Path(sys.executable).with_name("forebay")
-PATIENCE_S = 60.0
 TOTAL = "mem.total,host=plant1"
 IDLE = "cpu.usage_idle,cpu=cpu-total,host=plant1"
 
@@ -65,13 +65,6 @@ OUTPUTS = {
 }
 
 
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.1)
-
-
 @contextmanager
 def service(directory: Path, port: int, journal: str = "") -> Iterator[str]:
     config = directory / "forebay.toml"
@@ -80,12 +73,12 @@ def service(directory: Path, port: int, journal: str = "") -> Iterator[str]:
     command = [str(FOREBAY), "up", "--config", str(config), "--data", str(directory / "data"), "--port", str(port)]
     with log.open("w") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT) as process:
         try:
-            wait_for(lambda: "ready http" in log.read_text() or process.poll() is not None, "the service")
+            until(lambda: "ready http" in log.read_text() or process.poll() is not None)
             assert process.poll() is None, log.read_text()
             yield f"http://127.0.0.1:{port}"
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(PATIENCE_S)
+            process.wait(SOON_S)
 
 
 @contextmanager
@@ -98,19 +91,17 @@ def telegraf(directory: Path, output: str, url: str) -> Iterator[Path]:
             yield log
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(PATIENCE_S)
+            process.wait(SOON_S)
 
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
 
 
 def archived(url: str, element: str) -> dict[int, float]:
     query = {"element": element, "start": "now-1h", "end": "now+1h"}
-    answer = httpx.get(f"{url}/v1/samples", params=query, headers={"Accept": "text/csv"}, timeout=PATIENCE_S)
+    answer = httpx.get(f"{url}/v1/samples", params=query, headers={"Accept": "text/csv"}, timeout=SOON_S)
     if answer.status_code == 404:  # not known yet
         return {}
     assert answer.status_code == 200, answer.text
@@ -139,7 +130,7 @@ def expect_all(directory: Path, url: str) -> None:
 def test_what_telegraf_sends_is_archived(tmp_path: Path, port: int, output: str) -> None:
     with service(tmp_path, port) as url:
         with telegraf(tmp_path, output, url):
-            wait_for(lambda: len(archived(url, IDLE)) >= 3, "samples")
+            until(lambda: len(archived(url, IDLE)) >= 3)
         assert set(archived(url, TOTAL).values()) == {float(psutil.virtual_memory().total)}
         assert {name.partition(",")[0].partition(".")[0] for name in sent(tmp_path).elements} == {"cpu", "mem"}
         expect_all(tmp_path, url)
@@ -150,10 +141,10 @@ def test_a_full_journal_delays_telegraf_and_loses_nothing(tmp_path: Path, port: 
     with ExitStack() as running:
         with service(tmp_path, port, "max_bytes = 1") as url:
             log = running.enter_context(telegraf(tmp_path, output, url))
-            wait_for(lambda: "503" in log.read_text(), "an answer 503")
-            wait_for(lambda: len(set(sent(tmp_path).source_time.tolist())) >= 4, "more than one flush")
+            until(lambda: "503" in log.read_text())
+            until(lambda: len(set(sent(tmp_path).source_time.tolist())) >= 4)
             assert archived(url, TOTAL) == {}
         with service(tmp_path, port) as url:  # it has room again, and Telegraf never stopped
-            wait_for(lambda: len(archived(url, TOTAL)) >= 4, "what was kept")
+            until(lambda: len(archived(url, TOTAL)) >= 4)
             running.close()
             expect_all(tmp_path, url)

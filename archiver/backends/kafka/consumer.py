@@ -12,9 +12,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from archiver.backends.kafka.messages import Received, received
+from archiver.kafka import ANSWER_S
 from archiver.model import format_time
 
 _POLL_S = 0.2
@@ -28,8 +29,10 @@ def subscribe(servers: str, topic: str, group_id: str, *, end: bool = False) -> 
     group_id : str
         Consumers of one name share the partitions, and Kafka remembers where they are.
     end : bool
-        Stop at what is the end of the topic now, instead of waiting for more.
+        Stop at what is the end of the topic now, instead of waiting for more. What a transaction holds that is not
+        committed yet is waited for: a write may be acknowledged a moment before Kafka shows it.
     """
+    ends = _ends(servers, topic) if end else {}
     consumer = Consumer(
         {
             "bootstrap.servers": servers,
@@ -52,9 +55,22 @@ def subscribe(servers: str, topic: str, group_id: str, *, end: bool = False) -> 
                 yield received(message)
                 consumer.store_offsets(message)  # only now: who stops before gets it again
             elif error.code() == KafkaError._PARTITION_EOF:
-                ended.add(message.partition() or 0)
+                partition = message.partition() or 0
+                if (message.offset() or 0) >= ends.get(partition, 0):
+                    ended.add(partition)
             else:
                 raise KafkaException(error)
+    finally:
+        consumer.close()
+
+
+def _ends(servers: str, topic: str) -> dict[int, int]:
+    """Return the offset behind the last message of each partition, committed or not."""
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "ends", "isolation.level": "read_uncommitted"})
+    try:
+        numbers = consumer.list_topics(topic, ANSWER_S).topics[topic].partitions
+        places = [TopicPartition(topic, number) for number in numbers]
+        return {place.partition: consumer.get_watermark_offsets(place, ANSWER_S)[1] for place in places}
     finally:
         consumer.close()
 

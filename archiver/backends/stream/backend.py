@@ -63,13 +63,14 @@ class StreamBackend(PassingOn):
         self._server = server
 
     def close(self) -> None:
-        """Cut all subscribers off, after what waits for those that take it at once."""
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
-        if self._newest is not None:
-            self._newest.close()
-            self._newest = None
+        """Cut all subscribers off, after a write under way, and what waits for those that take it at once."""
+        with self._writing:
+            if self._server is not None:
+                self._server.stop()
+                self._server = None
+            if self._newest is not None:
+                self._newest.close()
+                self._newest = None
 
     @property
     def number(self) -> int:

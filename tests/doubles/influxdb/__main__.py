@@ -53,7 +53,7 @@ tables: dict[tuple[str, str], set[str]] = {}
 def upstream(method: str, path: str, body: bytes | None, headers: dict[str, str], **query: str) -> Any:
     """Return the answer of the real server, read to its end."""
     host, _, port = UPSTREAM.removeprefix("http://").partition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=60)
+    connection = http.client.HTTPConnection(host, int(port), timeout=300)
     connection.request(method, f"{path}?{urlencode(query)}", body, headers)
     answer = connection.getresponse()
     answer.content = answer.read()  # type: ignore[attr-defined]

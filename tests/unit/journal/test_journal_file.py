@@ -16,8 +16,7 @@ from archiver.journal.file import FileJournal, FileOptions
 from archiver.journal.segments import Segments
 from archiver.model import BackpressureError, Kind, PermanentError, SampleBatch
 from archiver.model.time import DAY_NS, now
-
-SOON_S = 30.0
+from archiver.testing.patience import SOON_S
 
 
 @pytest.fixture

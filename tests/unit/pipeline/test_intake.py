@@ -21,6 +21,7 @@ from archiver.pipeline.latest import Latest
 from archiver.pipeline.ledger import decode
 from archiver.pipeline.routing import Router
 from archiver.pipeline.store import Store
+from archiver.testing.patience import SOON_S
 
 NOW = now()
 GROUPS = {
@@ -43,7 +44,7 @@ class Bench:
         )
 
     def submit(self, batch: SampleBatch, **more):
-        return self.intake.submit(batch, **more).result(10)
+        return self.intake.submit(batch, **more).result(SOON_S)
 
     def journalled(self) -> SampleBatch:
         return SampleBatch.concat([entry.batch for entry in self.journal.read(0, 10**9)])
@@ -203,9 +204,9 @@ def test_of_two_threads_that_see_an_element_first_one_decides_its_type(bench: Be
     first_done, both_there = threading.Event(), threading.Barrier(2)
 
     def forced(self: Admission, kinds: Mapping[str, Kind]) -> None:
-        both_there.wait(10)
+        both_there.wait(SOON_S)
         if kinds["T:1"] is Kind.FLOAT:
-            assert first_done.wait(10)
+            assert first_done.wait(SOON_S)
         register(self, kinds)
         first_done.set()
 
@@ -261,7 +262,7 @@ def test_a_paused_intake_has_all_that_it_took_in_the_journal(bench: Bench, monke
     go_on, commit = threading.Event(), FileJournal._write
 
     def held(*given) -> None:
-        assert go_on.wait(10)
+        assert go_on.wait(SOON_S)
         commit(*given)
 
     with monkeypatch.context() as patch:
@@ -269,8 +270,8 @@ def test_a_paused_intake_has_all_that_it_took_in_the_journal(bench: Bench, monke
         taken = bench.intake.submit(SampleBatch.from_columns("T:1", [NOW], [1.0]))
         bench.journal.options = FileOptions(max_bytes=10)
         turned_away = bench.intake.submit(SampleBatch.from_columns("T:1", [NOW], [2.0]))
-        assert isinstance(turned_away.exception(10), BackpressureError)
-        patch.setattr(intake, "wait", lambda futures: (go_on.set(), wait(futures, 10)))
+        assert isinstance(turned_away.exception(SOON_S), BackpressureError)
+        patch.setattr(intake, "wait", lambda futures: (go_on.set(), wait(futures, SOON_S)))
         with bench.intake.paused():
             assert bench.journal.state().last == 1
-    assert taken.result(10).offset == 1
+    assert taken.result(SOON_S).offset == 1

@@ -20,8 +20,7 @@ from archiver.pipeline.keeper import Keeper
 from archiver.pipeline.latest import Latest
 from archiver.pipeline.ledger import Ledger
 from archiver.pipeline.store import Snapshots, Store
-
-SOON_S = 30.0
+from archiver.testing.patience import SOON_S
 
 
 class Bench:

@@ -31,6 +31,7 @@ from archiver.pipeline.routing import Router
 from archiver.pipeline.store import Snapshots, Store
 from archiver.pipeline.tail import TailedBackend
 from archiver.ports import BackendContext, BackendLimits, Position
+from archiver.testing.patience import SOON_S
 
 PLAIN = ArchiveGroup("plain", ("P*",), ("b",))
 SMOOTH = ArchiveGroup("smooth", ("S*", "P2"), ("b",), smoothing=Smoothing(SmoothingKind.VALUE, 1.0))
@@ -89,7 +90,7 @@ class Bench:
         start = self.clock * 1000 if at is None else at
         times = [start + i for i in range(len(values))]
         batch = SampleBatch.from_columns(element, times, list(values), receive_time=self.clock)
-        self.journal.append(batch).result(10)
+        self.journal.append(batch).result(SOON_S)
 
     def stored(self, *elements: str) -> list[float]:
         batches = list(self.backend.read(elements, ALWAYS))
@@ -123,7 +124,7 @@ def test_what_is_in_the_journal_arrives_by_group_and_is_accounted_for(bench: Ben
     bench.append("P1", 1.0, 2.0)
     bench.append("S1", 5.0, 5.5, 6.5)
     bench.append("P2", 1.0, 1.2)
-    assert bench.start().flush(10)
+    assert bench.start().flush(SOON_S)
     assert bench.stored("P1") == [1.0, 2.0]
     assert bench.stored("S1") == [5.0, 6.5]
     assert bench.stored("P2") == [1.0, 1.2]
@@ -138,7 +139,7 @@ def test_an_outage_delays_and_loses_nothing(bench: Bench):
     bench.backend.down = 5
     bench.append("P1", 1.0)
     lane = bench.start()
-    while not lane.flush(10):
+    while not lane.flush(SOON_S):
         pass
     assert bench.stored("P1") == [1.0]
     assert bench.totals() == {"plain/stored": 1}
@@ -150,7 +151,7 @@ def test_a_lost_reply_doubles_nothing_in_the_backend_or_the_ledger(bench: Bench)
     bench.backend.lost_replies = 2
     bench.append("P1", 1.0, 2.0)
     lane = bench.start()
-    while not lane.flush(10):
+    while not lane.flush(SOON_S):
         pass
     assert bench.stored("P1") == [1.0, 2.0]
     assert bench.totals() == {"plain/stored": 2}
@@ -159,10 +160,10 @@ def test_a_lost_reply_doubles_nothing_in_the_backend_or_the_ledger(bench: Bench)
 def test_a_sample_that_came_before_is_a_duplicate(bench: Bench):
     bench.append("P1", 1.0, 2.0, at=50)
     bench.append("P1", 1.0, 2.0, at=50)
-    assert bench.start().flush(10)
+    assert bench.start().flush(SOON_S)
     bench.append("P1", 2.0, 3.0, at=51)
     assert bench.lane is not None
-    assert bench.lane.flush(10)
+    assert bench.lane.flush(SOON_S)
     assert bench.stored("P1") == [1.0, 2.0, 3.0]
     assert bench.totals() == {"plain/stored": 3, "plain/duplicate:already stored": 3}
 
@@ -171,7 +172,7 @@ def test_a_poisonous_sample_is_put_aside_and_its_neighbours_are_stored(bench: Be
     bench.backend.poison = 66.0
     bench.append("P1", *[float(i) for i in range(100)])
     bench.append("S1", 7.0)
-    assert bench.start().flush(10)
+    assert bench.start().flush(SOON_S)
     assert bench.stored("P1") == [float(i) for i in range(100) if i != 66]
     assert bench.stored("S1") == [7.0]
     (letter,) = bench.tools.dead_letters.list()
@@ -187,8 +188,8 @@ def test_a_poisonous_sample_is_put_aside_and_its_neighbours_are_stored(bench: Be
 def test_a_kind_that_the_backend_does_not_hold_is_put_aside(bench: Bench):
     bench.backend.limits = BackendLimits(kinds=frozenset({Kind.NONE, Kind.FLOAT}))
     bench.append("P1", 1.0)
-    bench.journal.append(SampleBatch.from_columns("P3", [5], ["text"], receive_time=2)).result(10)
-    assert bench.start().flush(10)
+    bench.journal.append(SampleBatch.from_columns("P3", [5], ["text"], receive_time=2)).result(SOON_S)
+    assert bench.start().flush(SOON_S)
     (letter,) = bench.tools.dead_letters.list()
     assert letter.reason == "b holds no values of type text"
     assert bench.totals() == {"plain/stored": 1, "plain/dead-lettered:kind not held": 1}
@@ -196,30 +197,30 @@ def test_a_kind_that_the_backend_does_not_hold_is_put_aside(bench: Bench):
 
 def test_smoothing_goes_on_where_it_was_after_a_restart(bench: Bench):
     bench.append("S1", 5.0, 5.4)
-    assert bench.start().flush(10)
+    assert bench.start().flush(SOON_S)
     assert bench.lane is not None
     bench.lane.stop()
     bench.append("S1", 5.8, 6.2)
-    assert bench.start().flush(10)
+    assert bench.start().flush(SOON_S)
     assert bench.stored("S1") == [5.0, 6.2]
 
 
 def test_smoothing_state_is_rebuilt_from_the_journal_when_its_snapshot_is_old(bench: Bench):
     bench.append("S1", 5.0, 5.4)
     lane = bench.start()
-    assert lane.flush(10)
+    assert lane.flush(SOON_S)
     lane.snapshot = lambda: None  # as a crash: the state at the end is not kept
     lane.stop(drain=False)
     assert lane.safe_offset == 0
     bench.append("S1", 5.8, 6.2)
-    assert bench.start().flush(10)
+    assert bench.start().flush(SOON_S)
     assert bench.stored("S1") == [5.0, 6.2]
 
 
 def test_a_read_shows_the_tail_as_it_will_be_stored(bench: Bench):
     bench.append("S1", 5.0, 5.4, 7.0)
     lane = bench.start()
-    assert lane.flush(10)
+    assert lane.flush(SOON_S)
     bench.backend.down = 10**9
     bench.append("S1", 7.5, 8.5)
     bench.append("P1", 1.0)
@@ -234,7 +235,7 @@ def test_a_read_shows_the_tail_as_it_will_be_stored(bench: Bench):
 def test_a_sample_that_the_door_holds_can_be_read(bench: Bench):
     bench.append("D1", 0.0, 1.0, 2.0)
     lane = bench.start()
-    assert lane.flush(10)
+    assert lane.flush(SOON_S)
     assert bench.stored("D1") == [0.0]
     rows = SampleBatch.concat(list(TailedBackend(lane, bench.journal).read(["D1"], ALWAYS)))
     assert rows.values(Kind.FLOAT).to_pylist() == [0.0, 2.0]
@@ -244,7 +245,7 @@ def test_a_tail_in_the_middle_of_what_is_stored_is_merged_in_order(bench: Bench)
     bench.append("P1", 1.0, at=100)
     bench.append("P1", 3.0, at=300)
     lane = bench.start()
-    assert lane.flush(10)
+    assert lane.flush(SOON_S)
     bench.backend.down = 10**9
     bench.append("P1", 2.0, at=200)
     bench.append("P1", 3.5, at=300)
@@ -280,7 +281,7 @@ def test_a_backend_behind_a_full_journal_gives_up_on_record(bench: Bench):
 def test_a_paused_lane_writes_nothing_until_it_is_resumed(bench: Bench):
     lane = bench.start()
     bench.append("P1", 1.0)
-    assert lane.flush(10)
+    assert lane.flush(SOON_S)
     lane.pause()
     bench.append("P1", 2.0)
     assert not lane.flush(1)
@@ -296,7 +297,7 @@ def test_a_paused_lane_writes_nothing_until_it_is_resumed(bench: Bench):
 def test_what_a_paused_lane_lacks_is_given_up_on_record(bench: Bench):
     lane = bench.start()
     bench.append("P1", 1.0)
-    assert lane.flush(10)
+    assert lane.flush(SOON_S)
     lane.pause()
     bench.append("P1", 2.0)
     lane.give_up_before(2, "discarded")
@@ -327,7 +328,7 @@ def test_a_lane_that_retries_pauses_as_well(bench: Bench):
 
 def test_what_was_given_up_stays_so_after_a_restart(bench: Bench):
     bench.append("P1", 1.0)
-    assert bench.start().flush(10)
+    assert bench.start().flush(SOON_S)
     bench.backend.down = 10**9
     bench.append("P1", 2.0)
     bench.append("P1", 3.0)
@@ -337,7 +338,7 @@ def test_what_was_given_up_stays_so_after_a_restart(bench: Bench):
         bench.lane.flush(1)
     bench.lane.stop(drain=False)
     bench.backend.down = 0
-    assert bench.start().flush(10)
+    assert bench.start().flush(SOON_S)
     assert bench.stored("P1") == [1.0, 3.0]
     assert bench.totals() == {"plain/dropped:journal full": 1, "plain/stored": 2}
 
@@ -347,16 +348,16 @@ def test_the_position_is_the_backends_and_not_the_lanes(bench: Bench):
     bench.backend.open()
     bench.backend.write({}, Position(bench.journal.stream, 1))
     bench.append("P1", 2.0)
-    assert bench.start().flush(10)
+    assert bench.start().flush(SOON_S)
     assert bench.stored("P1") == [2.0]
 
 
 def test_a_resend_to_a_smoothed_group_is_smoothed_again(bench: Bench):
     bench.append("S1", 5.0, 5.4, 6.5, 6.6, at=100)
-    assert bench.start().flush(10)
+    assert bench.start().flush(SOON_S)
     bench.append("S1", 5.0, 5.4, 6.5, 6.6, at=100)
     assert bench.lane is not None
-    assert bench.lane.flush(10)
+    assert bench.lane.flush(SOON_S)
     assert bench.stored("S1") == [5.0, 6.5]
     assert bench.totals() == {
         "smooth/stored": 2,
@@ -367,12 +368,12 @@ def test_a_resend_to_a_smoothed_group_is_smoothed_again(bench: Bench):
 
 def test_what_a_door_held_is_stored_when_its_group_is_gone(bench: Bench):
     bench.append("D1", 0.0, 1.0, 2.0)
-    assert bench.start().flush(10)
+    assert bench.start().flush(SOON_S)
     assert bench.lane is not None
     bench.lane.stop()
     bench.router = Router({"plain": PLAIN})
     bench.append("P1", 1.0)
-    assert bench.start().flush(10)
+    assert bench.start().flush(SOON_S)
     assert bench.stored("D1") == [0.0, 2.0]
     assert bench.totals()["door/stored"] == 2
 
@@ -380,29 +381,29 @@ def test_what_a_door_held_is_stored_when_its_group_is_gone(bench: Bench):
 def test_smoothing_switched_off_and_on_again_starts_from_nothing_old(bench: Bench):
     bench.append("S1", 20.0)
     lane = bench.start()
-    assert lane.flush(10)
+    assert lane.flush(SOON_S)
     lane.stop()
     bench.router = Router({"smooth": ArchiveGroup("smooth", ("S*",), ("b",))})
     bench.append("S1", 30.0)
     lane = bench.start()
-    assert lane.flush(10)
+    assert lane.flush(SOON_S)
     lane.snapshot = lambda: None  # as a crash
     lane.stop(drain=False)
     bench.router = Router(GROUPS)
     bench.append("S1", 20.1)
-    assert bench.start().flush(10)
+    assert bench.start().flush(SOON_S)
     assert bench.stored("S1") == [20.0, 30.0, 20.1]
 
 
 def test_what_a_door_held_is_released_once(bench: Bench):
     bench.append("D1", 0.0, 1.0)
     lane = bench.start()
-    assert lane.flush(10)
+    assert lane.flush(SOON_S)
     lane.stop()
     bench.router = Router({"door": ArchiveGroup("door", ("D*",), ("b",))})
     for _ in range(3):
         lane = bench.start()
-        assert lane.flush(10)
+        assert lane.flush(SOON_S)
         lane.stop()
     assert bench.stored("D1") == [0.0, 1.0]
     assert bench.totals() == {"door/stored": 2}
@@ -411,7 +412,7 @@ def test_what_a_door_held_is_released_once(bench: Bench):
 def test_a_lane_that_gave_up_keeps_what_its_door_held(bench: Bench):
     bench.append("D1", 0.0, 1.0)
     lane = bench.start()
-    assert lane.flush(10)
+    assert lane.flush(SOON_S)
     bench.backend.down = 10**9
     bench.append("P1", 1.0)
     lane.give_up_before(3, "journal full")
@@ -421,7 +422,7 @@ def test_a_lane_that_gave_up_keeps_what_its_door_held(bench: Bench):
     rows = SampleBatch.concat(list(TailedBackend(lane, bench.journal).read(["D1"], ALWAYS)))
     assert rows.values(Kind.FLOAT).to_pylist() == [0.0, 1.0]
     lane.stop()
-    assert bench.start().flush(10)
+    assert bench.start().flush(SOON_S)
     assert bench.lane is not None
     rows = SampleBatch.concat(list(TailedBackend(bench.lane, bench.journal).read(["D1"], ALWAYS)))
     assert rows.values(Kind.FLOAT).to_pylist() == [0.0, 1.0]
@@ -444,7 +445,7 @@ def test_a_lane_that_was_never_reached_drops_what_it_is_not_sure_of(bench: Bench
 def test_a_resend_in_the_tail_shows_nothing_that_was_smoothed_away(bench: Bench):
     bench.append("S1", 5.0, 5.4, 6.5, 6.6, at=100)
     lane = bench.start()
-    assert lane.flush(10)
+    assert lane.flush(SOON_S)
     bench.backend.down = 10**9
     bench.append("S1", 5.0, 5.4, 6.5, 6.6, at=100)
     rows = SampleBatch.concat(list(TailedBackend(lane, bench.journal).read(["S1"], ALWAYS)))
@@ -459,7 +460,7 @@ def test_a_backend_that_lacks_what_the_journal_has_forgotten_says_so(bench: Benc
     bench.backend.write({}, Position(bench.journal.stream, 1))
     bench.journal.trim(2)
     lane = bench.start()
-    assert lane.flush(10)
+    assert lane.flush(SOON_S)
     assert lane.status().last_error == "lacks journal entries 2 to 2, which are trimmed: use `forebay copy`"
     assert bench.stored("P1") == [3.0]
 
@@ -467,7 +468,7 @@ def test_a_backend_that_lacks_what_the_journal_has_forgotten_says_so(bench: Benc
 def test_a_resend_of_what_the_door_holds_is_a_duplicate(bench: Bench):
     bench.append("D1", 0.0, 1.0, at=100)
     bench.append("D1", 0.0, 1.0, at=100)
-    assert bench.start().flush(10)
+    assert bench.start().flush(SOON_S)
     assert bench.stored("D1") == [0.0]
     assert bench.totals() == {
         "door/stored": 1,
@@ -480,6 +481,6 @@ def test_a_poisonous_sample_that_comes_twice_is_put_aside_once(bench: Bench):
     bench.backend.poison = 66.0
     bench.append("P1", 66.0, at=100)
     bench.append("P1", 66.0, at=100)
-    assert bench.start().flush(10)
+    assert bench.start().flush(SOON_S)
     assert [letter.rows for letter in bench.tools.dead_letters.list()] == [1]
     assert bench.totals() == {"plain/dead-lettered:refused by the backend": 1, "plain/duplicate:already stored": 1}

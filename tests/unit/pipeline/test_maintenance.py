@@ -10,8 +10,7 @@ import pytest
 from archiver.model import TransientError
 from archiver.pipeline import maintenance as module
 from archiver.pipeline.maintenance import Maintenance
-
-SOON_S = 30.0
+from archiver.testing.patience import SOON_S
 
 
 class Compacting:

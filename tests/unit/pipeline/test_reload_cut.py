@@ -12,6 +12,7 @@ from archiver import config
 from archiver.bootstrap import Archive
 from archiver.model import SampleBatch
 from archiver.model.time import now
+from archiver.testing.patience import SOON_S
 
 NOW = now()
 G, H = ({"name": name, "elements": [f"{name.upper()}*"], "backends": ["b"]} for name in "gh")
@@ -31,7 +32,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 
 
 def send(archive: Archive, element: str = "H1") -> dict[str, int]:
-    return dict(archive.intake.submit(SampleBatch.from_columns(element, [NOW], [1.0])).result(10).counts)
+    return dict(archive.intake.submit(SampleBatch.from_columns(element, [NOW], [1.0])).result(SOON_S).counts)
 
 
 def stored(archive: Archive) -> dict[str, int]:

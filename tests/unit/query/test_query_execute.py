@@ -20,9 +20,12 @@ from archiver.model import (
 from archiver.ports import BackendContext, Coverage, Options
 from archiver.query import Missing, Query, Range, Role, Step, execute, plan, shape, values_at
 from archiver.query.cursor import Cursor, decode
+from archiver.query.limits import Limits
 from archiver.query.reading import chunks
+from archiver.testing.patience import SOON_S
 
 HOUR = 3_600_000_000_000
+NEVER_LATE = Limits(hedge_s=SOON_S)
 
 
 def memory(batch=None):
@@ -118,7 +121,8 @@ def test_a_query_that_contradicts_itself_says_what_to_write(changes, message):
 
 def test_the_next_backend_answers_after_an_outage_and_the_answer_says_so(batch):
     groups = {"all": ArchiveGroup("all", ("*",), ("dead", "warm"))}
-    answer = execute(Query(("a",), Interval(0, 40)), {"dead": Dead(), "warm": memory(batch)}, groups)
+    sources = {"dead": Dead(), "warm": memory(batch)}
+    answer = execute(Query(("a",), Interval(0, 40)), sources, groups, limits=NEVER_LATE)
     assert len(rows(answer)) == 3
     assert answer.complete
     assert answer.missing == []

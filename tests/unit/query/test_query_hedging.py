@@ -16,10 +16,11 @@ from archiver.model.time import ALWAYS
 from archiver.ports import BackendContext, Options
 from archiver.query import Costs, Known, Query, Range, Role, execute
 from archiver.query.limits import Callers, Limits
+from archiver.testing.patience import SOON_S
 
 QUERY = Query(("a",), Interval(0, 100))
 ROWS = [10, 60]
-SOON = 0.02
+LATE_S = 0.02
 
 
 def memory(**columns):
@@ -44,7 +45,7 @@ class Stuck:
     def read(self, elements, interval, **how):
         with interruptible(self.stopped.set):
             self.reading.set()
-            assert self.stopped.wait(30), "nobody stopped it"
+            assert self.stopped.wait(SOON_S), "nobody stopped it"
             raise TransientError("canceling statement due to user request")
         yield
 
@@ -68,10 +69,10 @@ def times(answer):
 def test_the_next_backend_answers_when_the_first_is_late_and_the_first_is_stopped():
     stuck = Stuck()
     answer = execute(
-        QUERY, {"slow": stuck, "quick": memory()}, known=known("slow", "quick"), limits=Limits(hedge_s=SOON)
+        QUERY, {"slow": stuck, "quick": memory()}, known=known("slow", "quick"), limits=Limits(hedge_s=LATE_S)
     )
     assert times(answer) == ROWS
-    assert stuck.stopped.wait(5)
+    assert stuck.stopped.wait(SOON_S)
     assert answer.complete
     assert [(part.backend, part.role, part.rows) for part in answer.parts] == [
         ("quick", Role.HEDGE, 2),
@@ -80,11 +81,12 @@ def test_the_next_backend_answers_when_the_first_is_late_and_the_first_is_stoppe
     assert answer.parts[1].trouble == "late: quick answered before"
 
 
-def test_a_backend_that_was_late_is_not_asked_first_again():
+def test_a_backend_that_was_late_is_not_asked_first_again(monkeypatch):
+    monkeypatch.setattr("archiver.query.costs._SHUNNED_S", SOON_S)
     about = known("slow", "quick")
     sources = {"slow": Stuck(), "quick": memory()}
-    assert times(execute(QUERY, sources, known=about, limits=Limits(hedge_s=SOON))) == ROWS
-    second = execute(QUERY, sources, known=about, limits=Limits(hedge_s=SOON))
+    assert times(execute(QUERY, sources, known=about, limits=Limits(hedge_s=LATE_S))) == ROWS
+    second = execute(QUERY, sources, known=about, limits=Limits(hedge_s=SOON_S))
     assert times(second) == ROWS
     assert [(part.backend, part.role) for part in second.parts] == [("quick", Role.FIRST)]
 
@@ -94,7 +96,7 @@ def test_a_hedge_that_fails_leaves_the_first_to_answer():
 
     class Late(Stuck):
         def read(self, elements, interval, **how):
-            assert started.wait(5)
+            assert started.wait(SOON_S)
             yield from self.inner.read(elements, interval, **how)
 
     class Broken(Stuck):
@@ -104,7 +106,7 @@ def test_a_hedge_that_fails_leaves_the_first_to_answer():
             yield
 
     sources = {"slow": Late(memory()), "broken": Broken()}
-    answer = execute(QUERY, sources, known=known("slow", "broken"), limits=Limits(hedge_s=SOON))
+    answer = execute(QUERY, sources, known=known("slow", "broken"), limits=Limits(hedge_s=LATE_S))
     assert times(answer) == ROWS
     assert answer.complete
     assert {(part.backend, part.trouble) for part in answer.parts} == {("slow", ""), ("broken", "connection refused")}
@@ -123,7 +125,7 @@ def test_the_winner_of_a_race_may_fail_and_the_other_goes_on_exactly():
             yield from self.inner.read(elements, interval, **how)
 
     sources = {"slow": LateOnce(memory()), "breaks": Failing(memory())}
-    answer = execute(QUERY, sources, known=known("slow", "breaks"), limits=Limits(hedge_s=SOON))
+    answer = execute(QUERY, sources, known=known("slow", "breaks"), limits=Limits(hedge_s=LATE_S))
     assert times(answer) == ROWS
     assert answer.complete
 
@@ -146,15 +148,15 @@ def stopped(answer):
 @pytest.mark.parametrize("names", [("slow",), ("slow", "other")])
 def test_cancelling_an_answer_reaches_the_backends(names):
     sources = {name: Stuck() for name in names}
-    answer = execute(QUERY, sources, known=known(*names), limits=Limits(hedge_s=SOON))
+    answer = execute(QUERY, sources, known=known(*names), limits=Limits(hedge_s=LATE_S))
     reader, errors = stopped(answer)
     for source in sources.values():
-        assert source.reading.wait(5)
+        assert source.reading.wait(SOON_S)
     answer.cancel()
-    reader.join(5)
+    reader.join(SOON_S)
     assert not reader.is_alive()
     assert len(errors) == 1
-    assert all(source.stopped.wait(5) for source in sources.values())
+    assert all(source.stopped.wait(SOON_S) for source in sources.values())
 
 
 def test_an_answer_of_several_parts_is_cancelled_in_all_of_them():
@@ -163,9 +165,9 @@ def test_an_answer_of_several_parts_is_cancelled_in_all_of_them():
     sources = {"quick": memory(), "slow": stuck}
     answer = execute(Query(("a",), Interval(0, 100), ranges=ranges), sources, known=known("quick", "slow"))
     reader, errors = stopped(answer)
-    assert stuck.reading.wait(5)
+    assert stuck.reading.wait(SOON_S)
     answer.cancel()
-    reader.join(5)
+    reader.join(SOON_S)
     answer.close()
     assert len(errors) == 1
     assert stuck.stopped.is_set()
@@ -173,10 +175,10 @@ def test_an_answer_of_several_parts_is_cancelled_in_all_of_them():
 
 def test_an_answer_that_takes_too_long_is_an_error_and_its_backend_is_stopped():
     stuck = Stuck()
-    answer = execute(QUERY, {"slow": stuck}, known=known("slow"), limits=Limits(seconds=SOON))
+    answer = execute(QUERY, {"slow": stuck}, known=known("slow"), limits=Limits(seconds=LATE_S))
     with pytest.raises(LimitError, match=r"query\.max_time"):
         times(answer)
-    assert stuck.stopped.wait(5)
+    assert stuck.stopped.wait(SOON_S)
 
 
 def test_rows_and_elements_of_a_request_are_limited():

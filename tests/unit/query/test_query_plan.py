@@ -12,7 +12,10 @@ from archiver.model.holding import Cause, Holding, Lack, without
 from archiver.model.time import ALWAYS
 from archiver.ports import BackendContext, Options
 from archiver.query import Costs, Known, Missing, Query, Range, Role, execute, plan
+from archiver.query.limits import Limits
+from archiver.testing.patience import SOON_S
 
+NEVER_LATE = Limits(hedge_s=SOON_S)
 LACK = Lack(Interval(0, 50), Cause.RETENTION, "dropped: the retention of group hot is 1d")
 
 
@@ -160,7 +163,8 @@ def test_a_complete_answer_is_required_before_reading_and_while():
     answer = execute(query(complete=True), {"hot": Dead(), "lake": memory(10)}, known=known(hold("hot")))
     with pytest.raises(IncompleteError, match="connection refused"):
         answer.table()
-    whole = execute(query(complete=True), {"hot": Dead(), "lake": memory(10)}, known=known(hold("hot"), hold("lake")))
+    sources = {"hot": Dead(), "lake": memory(10)}
+    whole = execute(query(complete=True), sources, known=known(hold("hot"), hold("lake")), limits=NEVER_LATE)
     assert whole.table().num_rows == 1
     assert [(part.backend, part.role) for part in whole.parts] == [("hot", Role.FIRST), ("lake", Role.STAND_BY)]
 

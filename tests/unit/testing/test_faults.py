@@ -13,6 +13,7 @@ from archiver.model.time import ALWAYS
 from archiver.ports import Backend, Position, WriteReceipt
 from archiver.testing.backend_suite.base import model
 from archiver.testing.faults import Faults, FaultyBackend, SlowBackend, WriteFault
+from archiver.testing.patience import SOON_S
 
 BATCH = SampleBatch.from_columns("a", [1, 2], [1.0, -1.0])
 POSITION = Position("journal", 1)
@@ -51,7 +52,7 @@ def test_a_slow_backend_waits_until_it_is_let_go() -> None:
     backend = SlowBackend(model(), gate.wait)
     writing = threading.Thread(target=backend.write, args=({"g1": BATCH},))
     writing.start()
-    assert backend.waiting.wait(30)
+    assert backend.waiting.wait(SOON_S)
     assert backend.inner.elements() == []
     gate.set()
     writing.join()

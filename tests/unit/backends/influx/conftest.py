@@ -9,6 +9,7 @@ from archiver.model.group import ArchiveGroup
 from archiver.ports import BackendContext
 from archiver.testing.harness import GROUPS
 from archiver.testing.influxdb import ORGANIZATION, TOKEN, influxql
+from archiver.testing.patience import SOON_S
 
 _numbers = itertools.count()
 
@@ -28,7 +29,8 @@ def opening(influxdb, database, tmp_path, monkeypatch):
     opened = []
 
     def open_(url=None, *, groups=GROUPS, read_only=False, **options):
-        options = {"url": url or influxdb.url, "database": database, "organization": ORGANIZATION, **options}
+        fixed = {"database": database, "organization": ORGANIZATION, "timeout": f"{SOON_S:g}s"}
+        options = {"url": url or influxdb.url, **fixed, **options}
         context = BackendContext("hot", tmp_path, groups, read_only)
         backend = InfluxBackend(context, InfluxOptions.model_validate(options))
         opened.append(backend)

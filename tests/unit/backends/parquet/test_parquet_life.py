@@ -18,10 +18,10 @@ from archiver.backends.parquet.writing import FileWriter
 from archiver.model import Kind, SampleBatch, TransientError
 from archiver.model.time import ALWAYS
 from archiver.ports import Position
+from archiver.testing.patience import SOON_S
 
 START = 1_767_225_600_000_000_000
 SECOND = 1_000_000_000
-WAIT_S = 20.0
 
 
 class Announced:
@@ -50,13 +50,13 @@ class Halted:
         def halting(merger, *args):
             written = merge(merger, *args)
             self._inside.set()
-            assert self._go.wait(WAIT_S)
+            assert self._go.wait(SOON_S)
             return written
 
         monkeypatch.setattr(Merger, "merge", halting)
         self._thread = threading.Thread(target=self._compact)
         self._thread.start()
-        assert self._inside.wait(WAIT_S)
+        assert self._inside.wait(SOON_S)
         monkeypatch.setattr(Merger, "merge", merge)
 
     def run(self, meanwhile: Callable[[], object]) -> None:
@@ -71,7 +71,7 @@ class Halted:
 
         thread = threading.Thread(target=act)
         thread.start()
-        assert arrived.wait(WAIT_S)
+        assert arrived.wait(SOON_S)
         self._go.set()
         thread.join()
         self._thread.join()
@@ -199,14 +199,14 @@ def test_while_the_index_is_loaded_nothing_is_answered_from_half_of_it(verb, uns
 
     def halting(*args):
         inside.set()
-        assert go.wait(WAIT_S)
+        assert go.wait(SOON_S)
         return load(*args)
 
     monkeypatch.setattr(sidecar, "load", halting)
     thread = threading.Thread(target=unsorted.open)
     thread.start()
     try:
-        assert inside.wait(WAIT_S)
+        assert inside.wait(SOON_S)
         with pytest.raises(TransientError, match="not open"):
             READS[verb](unsorted)
     finally:

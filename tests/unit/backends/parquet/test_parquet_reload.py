@@ -11,10 +11,10 @@ from archiver.config import Settings
 from archiver.model import Interval, SampleBatch
 from archiver.pipeline.maintenance import Maintenance
 from archiver.query import Query
+from archiver.testing.patience import SOON_S
 
 START = 1_767_225_600_000_000_000
 SECOND = 1_000_000_000
-WAIT_S = 20.0
 
 
 def settings(directory: Path, retention: str) -> Settings:
@@ -56,7 +56,7 @@ def test_reload_waits_for_the_maintenance_under_way(tmp_path: Path, monkeypatch)
     def halting(merger, *args):
         written = merge(merger, *args)
         inside.set()
-        assert go.wait(WAIT_S)
+        assert go.wait(SOON_S)
         return written
 
     with Archive(settings(tmp_path, "0s")) as archive:
@@ -67,7 +67,7 @@ def test_reload_waits_for_the_maintenance_under_way(tmp_path: Path, monkeypatch)
         order: list[str] = []
         maintenance = threading.Thread(target=lambda: (archive._maintenance.once(), order.append("maintained")))
         maintenance.start()
-        assert inside.wait(WAIT_S)
+        assert inside.wait(SOON_S)
         archive._maintenance._working = Announced(archive._maintenance._working, arrived)
 
         def reload() -> None:
@@ -77,7 +77,7 @@ def test_reload_waits_for_the_maintenance_under_way(tmp_path: Path, monkeypatch)
 
         reloading = threading.Thread(target=reload)
         reloading.start()
-        assert arrived.wait(WAIT_S)
+        assert arrived.wait(SOON_S)
         assert archive.lanes["lake"].backend is old
         go.set()
         maintenance.join()
@@ -99,8 +99,8 @@ def test_paused_maintenance_does_nothing_until_the_end_of_the_block():
         maintenance._working = Announced(maintenance._working, arrived)
         thread = threading.Thread(target=lambda: (maintenance.once(), done.set()))
         thread.start()
-        assert arrived.wait(WAIT_S)
+        assert arrived.wait(SOON_S)
         assert asked == []
-    assert done.wait(WAIT_S)
+    assert done.wait(SOON_S)
     thread.join()
     assert asked == [True]

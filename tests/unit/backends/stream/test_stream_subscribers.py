@@ -18,16 +18,20 @@ from archiver.backends.stream.frames import HEADER_BYTES, Frame, FrameKind, pars
 from archiver.model import InvalidInputError, SampleBatch, TransientError
 from archiver.ports import BackendContext, Position
 from archiver.testing.network import free_ports
+from archiver.testing.patience import SOON_S
 
 Make = Callable[..., StreamBackend]
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    """Give a function that opens a backend; without a heartbeat, unless it is asked for."""
+    monkeypatch.setattr(consumer, "SILENCE_S", SOON_S)
     made: list[StreamBackend] = []
 
     def create(**options: Any) -> StreamBackend:
-        backend = StreamBackend(BackendContext("feed", tmp_path), StreamOptions.model_validate(options))
+        given = StreamOptions.model_validate({"heartbeat_s": 3600} | options)
+        backend = StreamBackend(BackendContext("feed", tmp_path), given)
         made.append(backend)
         backend.open()
         return backend
@@ -149,7 +153,7 @@ def test_one_that_takes_nothing_is_cut_off(make: Make) -> None:
     with socket.create_connection((host, int(port))) as stuck:
         for number in range(40):
             backend.write({"g": large(number)}, Position("j", number))
-        stuck.settimeout(30)
+        stuck.settimeout(SOON_S)
         while True:  # what the system held is still given, then it ends
             try:
                 if not stuck.recv(2**20):
@@ -213,7 +217,7 @@ def test_zeromq(make: Make) -> None:
         pass  # the subscription has arrived
     for number in range(2, 5):
         backend.write({"g": values(number, 1)}, Position("j", number))
-    seen = [frame for frame in itertools.islice(frames, 30) if frame.kind is FrameKind.CHANGES]
+    seen = itertools.islice((frame for frame in frames if frame.kind is FrameKind.CHANGES), 3)
     assert [(frame.number, frame.batch.source_time.tolist()) for frame in seen] == [(2, [2]), (3, [3]), (4, [4])]
     frames.close()
 
@@ -249,6 +253,24 @@ def test_something_else_is_no_frame() -> None:
     with pytest.raises(InvalidInputError, match="not a frame"):
         parse_header(b"HTTP/1.1 400 Bad Request"[:HEADER_BYTES])
     assert parse(b"FBST\x01\x04\0\0" + (7).to_bytes(8, "little") + bytes(8)).number == 7
+
+
+def test_closing_waits_for_a_write_under_way(make: Make) -> None:
+    """Whoever gave it has it passed on, and no error."""
+    backend, frames = make(tcp=(where := address())), []
+    subscriber = consumer.over_tcp(where)
+    next(subscriber)
+    closing = threading.Thread(target=backend.close)
+
+    def meanwhile(_: object) -> None:
+        closing.start()
+        closing.join(0.1)  # no longer than it takes to do harm
+
+    backend.write({"g": values(0, 1)}, None, meanwhile)
+    closing.join()
+    with pytest.raises(TransientError):
+        frames += subscriber
+    assert [frame.number for frame in frames] == [1]
 
 
 def test_writers_at_once_keep_the_order(make: Make) -> None:
