@@ -188,4 +188,9 @@ def test_a_part_of_few_rows_is_not_judged_by_what_large_ones_took():
     costs.learn("lake", 0.2, 1_000_000, 0.5)
     assert costs.seconds("lake", 100) < 0.002
     assert costs.seconds("lake", 1_000_000) == 0.501
+    costs.learn("lake", 1.0, 100, 1.0)
+    assert costs.seconds("lake", 100) < 0.002  # once is bad luck
+    for _ in range(50):
+        costs.learn("lake", 1.0, 100, 1.0)
+    assert costs.seconds("lake", 100) > 0.5
     assert Costs(costs.dump()).of("lake") == costs.of("lake")
