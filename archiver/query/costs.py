@@ -82,7 +82,7 @@ class Costs:
             old = self._costs.get(backend, Cost(first_s, first_s / 2, 0.0, 0))
             rate, few_s = old.rows_per_s, old.few_s
             if rows < _MANY_ROWS:
-                few_s = _mixed(few_s, min(seconds, 2 * few_s)) if few_s else seconds  # one that had bad luck tells little
+                few_s = _mixed(few_s, min(seconds, 2 * few_s)) if few_s else seconds  # bad luck tells little
             elif seconds > 0:
                 rate = _mixed(rate, rows / seconds) if rate else rows / seconds
             self._costs[backend] = Cost(
