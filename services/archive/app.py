@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
+from starlette_compress import CompressMiddleware, add_compress_type
 
 from archiver import registry
 from archiver.bootstrap import Archive
@@ -16,6 +17,7 @@ from services.archive.live import Live
 from services.archive.routes import elements, health, ingest, jobs, live, repair, samples, state
 from services.common import problems
 from services.common.bodies import BodyBudget
+from services.common.caching import ConditionalGet
 from services.common.jobs import Jobs
 from services.common.pages import Pages
 from services.common.request_ids import RequestIds
@@ -28,6 +30,8 @@ Archive of an industrial control system over HTTP: samples in, samples out, and 
 Times are ISO-8601 with a zone, `now`, `now-1h`, or whole nanoseconds. Errors are `application/problem+json`.
 """
 
+for _type in ("application/x-ndjson", "text/csv"):  # with those of the web; Arrow and Parquet are dense as they are
+    add_compress_type(_type)
 _API = Depends(Public("describes the program"))
 
 
@@ -70,6 +74,8 @@ def create_app(archive: Archive, settings: ServerSettings, local_key: str | None
     app.state.budget = budget
     app.state.requests = counts
     problems.install(app)
+    app.add_middleware(ConditionalGet)
+    app.add_middleware(CompressMiddleware, brotli=False)
     app.add_middleware(RequestCounter, counts=counts)
     app.add_middleware(RequestIds)
     for module in (ingest, samples, live, jobs, elements, state, repair, health):

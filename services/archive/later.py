@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fastapi import Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
 from archiver.query import Query
 from archiver.query.formats import write
 from services.archive.answers import format_of
+from services.archive.dependencies import jobs_of
 from services.archive.question import Question
-from services.common.jobs import Jobs, Running
+from services.common.jobs import Running
 from services.common.security import View
 
 _ASYNC = "respond-async"
@@ -22,14 +23,14 @@ def is_for_later(headers: Mapping[str, str]) -> bool:
     return any(part.strip().lower() == _ASYNC for part in headers.get("prefer", "").replace(";", ",").split(","))
 
 
-def respond_later(headers: Mapping[str, str], archive: View, jobs: Jobs, question: Question, query: Query) -> Response:
+def respond_later(request: Request, archive: View, question: Question, query: Query) -> Response:
     """Return 202, and where the job is found that reads the answer in the format that the client accepts.
 
     Raises
     ------
     NotAcceptableError
     """
-    media_type, name = format_of(headers.get("accept"))
+    media_type, name = format_of(request.headers.get("accept"))
     expected = archive.plan(query).get("rows")
 
     def work(running: Running) -> None:
@@ -41,13 +42,8 @@ def respond_later(headers: Mapping[str, str], archive: View, jobs: Jobs, questio
                 running.tell({"rows": rows, "expected": expected, "bytes": running.result.tell()})
         running.tell({"rows": rows, "expected": expected, "bytes": running.result.tell(), **answer.outcome()})
 
-    asked = question.model_dump(mode="json", exclude_defaults=True)
-    job = jobs.submit(
-        archive.caller.principal.name,
-        {**asked, "accept": media_type},
-        media_type,
-        work,
-        headers.get("idempotency-key", ""),
-    )
+    asked = {**question.model_dump(mode="json", exclude_defaults=True), "accept": media_type}
+    owner, key = archive.caller.principal.name, request.headers.get("idempotency-key", "")
+    job = jobs_of(request).submit(owner, asked, media_type, work, key)
     location = f"/v1/jobs/{job.id}"
     return JSONResponse(job.to_dict(), 202, {"Location": location, "Retry-After": "1", "Preference-Applied": _ASYNC})

@@ -213,3 +213,14 @@ def test_a_client_that_goes_away_stops_the_backend(serve, monkeypatch, limit):
     asyncio.run(ask())
     assert stuck.stopped.is_set()
     assert not any(message.get("body") for message in sent)
+
+
+def test_answers_are_packed_and_tagged(serve):
+    service = serve()
+    accept = {"Accept-Encoding": "zstd", "Accept": "application/x-ndjson"}
+    many = SampleBatch.from_columns("many", range(1000), [1.0] * 1000)
+    service.archive.intake.submit(many).result()
+    answer = service.request("GET", "/v1/samples", params={"element": "many", **SPAN}, headers=accept)
+    assert answer.headers["content-encoding"] == "zstd"
+    tag = service.request("GET", "/v1/groups").headers["etag"]
+    assert service.request("GET", "/v1/groups", headers={"If-None-Match": tag}).status_code == 304

@@ -9,11 +9,9 @@ from fastapi import Query as Parameter
 from fastapi.responses import JSONResponse
 
 from services.archive.answers import FORMATS_DOCS, QUERY_DOCS, respond, respond_with
-from services.archive.dependencies import TheJobs
 from services.archive.later import is_for_later, respond_later
 from services.archive.parameters import End, Start, aggregates_of, range_of, time_of
 from services.archive.question import Question
-from services.common.jobs import Jobs
 from services.common.security import Reader, View
 
 router = APIRouter(tags=["samples"])
@@ -48,7 +46,6 @@ Plan = Annotated[bool, Parameter(description="who would answer, at what cost, an
 def get_samples(
     request: Request,
     archive: Reader,
-    jobs: TheJobs,
     shape: Shape,
     element: Elements,
     start: Start = "",
@@ -98,21 +95,21 @@ def get_samples(
         outcome=outcome,
         **shape,
     )
-    return _answer(request, archive, jobs, question, plan=plan)
+    return _answer(request, archive, question, plan=plan)
 
 
 @router.post("/v1/query", response_class=Response, responses=QUERY_DOCS)
-def post_query(request: Request, archive: Reader, jobs: TheJobs, question: Question, plan: Plan = False) -> Response:
+def post_query(request: Request, archive: Reader, question: Question, plan: Plan = False) -> Response:
     """Return what a query asks for, as ``GET /v1/samples`` does, which takes the same in its query string."""
-    return _answer(request, archive, jobs, question, plan=plan)
+    return _answer(request, archive, question, plan=plan)
 
 
-def _answer(request: Request, archive: View, jobs: Jobs, question: Question, *, plan: bool) -> Response:
+def _answer(request: Request, archive: View, question: Question, *, plan: bool) -> Response:
     query = question.to_query()
     if plan:
         return JSONResponse(archive.plan(query))
     if is_for_later(request.headers):
-        return respond_later(request.headers, archive, jobs, question, query)
+        return respond_later(request, archive, question, query)
     answer = archive.query(query)
     return respond(answer, request.headers.get("accept"), query.limit, outcome=question.outcome)
 
