@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends, FastAPI, Response
 from starlette.middleware.cors import CORSMiddleware
+from starlette_compress import remove_compress_type
 
+from services.appliance.formats import raw
 from services.appliance.held import HeldHeaders
 from services.appliance.routes import data, management, search
 from services.common import problems
@@ -29,6 +31,7 @@ def create_app(guard: Guard) -> FastAPI:
     guard : Guard
         Gives callers their view of the archive.
     """
+    remove_compress_type(raw.MEDIA_TYPE)  # some clients accept gzip by their library, and read the bytes below it
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/retrieval", _part(guard, _ping, data.router, search.router))
     app.mount("/mgmt", _part(guard, management.router))
