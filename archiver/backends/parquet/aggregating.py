@@ -13,6 +13,7 @@ from archiver.backends.parquet.entry import FileEntry, Ints, Pieces
 from archiver.backends.parquet.gathering import Runs
 from archiver.backends.parquet.index import Index
 from archiver.backends.parquet.reading import DataFiles, narrowed
+from archiver.backends.parquet.rowgroups import constant
 from archiver.backends.parquet.schema import from_stored
 from archiver.model import Kind, Status
 from archiver.model.batch import Mask
@@ -141,7 +142,7 @@ class _Chunk:
         cuts = np.flatnonzero((file[1:] != file[:-1]) | (group[1:] != group[:-1])) + 1
         jobs = np.split(numbers, cuts) if len(numbers) else []
         rows = sum(self._files.rows(found.files[found.file[job[0]]], found.pieces.row_group[job[:1]]) for job in jobs)
-        parts = self._files.side_by_side(lambda job: self._reduced(job, self._files.keeps(rows)), jobs, rows)
+        parts = self._files.side_by_side(lambda job: self._reduced(job, rows), jobs, rows)
         made = [part for part in parts if part is not None]
         if not made:
             return Partials.none()
@@ -151,12 +152,12 @@ class _Chunk:
         with np.errstate(invalid="ignore", over="ignore"):
             return joined(None, whole.take(order)) if len(order) else Partials.none()
 
-    def _reduced(self, job: Ints, keep: bool) -> tuple[Partials, Ints] | None:
+    def _reduced(self, job: Ints, total: int) -> tuple[Partials, Ints] | None:
         """Return the cells of some pieces of one row group, and the rank of each one's piece; None without samples."""
         pieces, entry = self._found.pieces.take(job), self._found.files[self._found.file[job[0]]]
         wanted, interval = self._asked.wanted, self._asked.grid.interval
         timeless = entry.unique and not WEIGHTED & wanted and self._within_buckets(pieces)
-        group = self._files.row_group(entry, int(pieces.row_group[0]), self._columns(entry, timeless), keep)
+        group = self._files.row_group(entry, int(pieces.row_group[0]), self._columns(entry, timeless), total)
         offset, count = pieces.offset, pieces.count
         if not timeless:
             offset, count = narrowed([group], np.zeros_like(offset), pieces, interval)
@@ -191,8 +192,9 @@ class _Chunk:
         """Return the samples of a row group, each with its cell; times are missing where the index says enough."""
         group, grid = runs.groups[0], self._asked.grid
         zeros = np.zeros(group.rows, np.int64)
-        unread = {name: pa.array(zeros) for name in ("source_time", "sequence", "receive_time")}
-        batch = from_stored({**unread, **group.columns}, [""], zeros.astype(np.int32))
+        columns = {name: pa.array(zeros) for name in ("source_time", "sequence", "receive_time")}  # of those unread
+        columns |= {name: constant(name, value, group.rows) for name, value in group.constants.items()}
+        batch = from_stored({**columns, **group.columns}, [""], zeros.astype(np.int32))
         cells = np.repeat(places * grid.count + (grid.numbers(runs.first) if timeless else 0), runs.count)
         return Samples(batch, cells if timeless else cells + grid.numbers(batch.source_time))
 

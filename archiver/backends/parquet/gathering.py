@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,8 @@ from archiver.backends.parquet.schema import TABLE_SCHEMA
 from archiver.model.batch import Int32s
 
 _MOST_SLICES = 10_000
+Spread = Callable[[Callable[[str], pa.Array], Sequence[str]], Iterable[pa.Array]]
+"""Calls something for each of some columns, like `map`."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,11 @@ class Runs:
         place = group[kept], offset[kept], count[kept]
         return cls(groups if len(kept) else [], pieces.ids, pieces.first, pieces.last, file, *place, entry.unique)
 
-    def gathered(self, ids: Ints) -> tuple[dict[str, pa.Array], Int32s, bool]:
+    def gathered(self, ids: Ints, spread: Spread) -> tuple[dict[str, pa.Array], Int32s, bool]:
         """Return the columns, the element of each row, and whether this is their order and each identity is there once.
 
-        Rows are in order of the place of their element in `ids`, and of time where runs do not overlap.
+        Columns are copied by `spread`. Rows are in order of the place of their element in `ids`, and of time where runs
+        do not overlap.
         """
         sorter = np.argsort(ids)
         code = sorter[np.searchsorted(ids, self.ids, sorter=sorter)]
@@ -64,7 +67,8 @@ class Runs:
         code, first, last, file = code[order], self.first[order], self.last[order], self.file[order]
         apart = (code[1:] != code[:-1]) | (first[1:] > last[:-1])
         apart |= (first[1:] == last[:-1]) & (file[1:] == file[:-1])
-        columns = self._columns(order)
+        columns, total = self._columns(order, spread), int(self.count.sum())
+        columns |= {name: constant(name, value, total) for name, value in self._constants().items()}
         codes = np.repeat(code.astype(np.int32), self.count[order])
         return columns, codes, self.unique and bool(apart.all())
 
@@ -73,21 +77,21 @@ class Runs:
         if not self.groups:
             return self
         ends = np.cumsum(self.count)
-        group = RowGroup(int(ends[-1]), self._columns(np.arange(len(ends))), {})
+        group = RowGroup(int(ends[-1]), self._columns(np.arange(len(ends)), map), self._constants())
         return replace(self, groups=[group], group=np.zeros_like(self.group), offset=ends - self.count)
 
-    def _columns(self, order: Ints) -> dict[str, pa.Array]:
-        """Return the columns of the runs in an order."""
+    def _columns(self, order: Ints, spread: Spread) -> dict[str, pa.Array]:
+        """Return the columns of the runs in an order, without those that are constant."""
         group, offset, count = _touching(self.group[order], self.offset[order], self.count[order])
+        arrays = self._arrays()
         if len(group) > _MOST_SLICES:
             sizes = np.array([g.rows for g in self.groups])
             rows = pa.array(ranges((np.cumsum(sizes) - sizes)[group] + offset, count))
-            columns = {name: pa.concat_arrays(arrays).take(rows) for name, arrays in self._arrays().items()}
+            copies = spread(lambda name: pa.concat_arrays(arrays[name]).take(rows), list(arrays))
         else:
             spans = list(zip(group.tolist(), offset.tolist(), count.tolist(), strict=True))
-            columns = {name: _concat(arrays, spans) for name, arrays in self._arrays().items()}
-        total = int(count.sum())
-        return columns | {name: constant(name, value, total) for name, value in self._constants().items()}
+            copies = spread(lambda name: _concat(arrays[name], spans), list(arrays))
+        return dict(zip(arrays, copies, strict=True))
 
     def _arrays(self) -> dict[str, list[pa.Array]]:
         """Return by column name its array in each row group, for columns that are not constant in all of them."""

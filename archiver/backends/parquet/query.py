@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -119,9 +120,10 @@ class Reader:
         for some in pieces:
             place = rank[np.searchsorted(ids, some.ids, sorter=rank)]
             np.add.at(totals, place, some.about(interval))
+        size = math.ceil(totals.sum() / max(1, round(totals.sum() / CHUNK_ROWS)))
         first = 0
         while first < len(names):
-            count = max(1, int(np.searchsorted(np.cumsum(totals[first:]), CHUNK_ROWS, "right")))
+            count = max(1, int(np.searchsorted(np.cumsum(totals[first:]), size, "right")))
             chosen = names[first : first + count]
             if totals[first] > CHUNK_ROWS:
                 for span in _days(snapshot, interval, groups):

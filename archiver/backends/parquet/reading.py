@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,8 +22,8 @@ from archiver.model import Interval, SampleBatch
 
 _OPTIONAL = ("sequence", "status")
 """Columns that are mostly one value: where a file's statistics say so, they are not read."""
-_GROUPS_AT_A_TIME = 8
-"""Row groups decoded at once: what is decoded and not asked for stays small, and its memory is used again."""
+_GROUPS_AT_A_TIME = 2
+"""Row groups decoded at once: what is decoded and not asked for stays small, and threads end at about the same time."""
 _ROW_BYTES = 32
 _MANY_ROWS = 500_000
 """From here on several threads decode side by side."""
@@ -95,49 +95,49 @@ class DataFiles:
             jobs += [(entry, pieces, numbers[start : start + _GROUPS_AT_A_TIME]) for start in starts]
         if not jobs:
             return SampleBatch.empty(), True
-        keep = self.keeps(total)
+        keep = self._keeps(total)
 
         def found(job: tuple[FileEntry, Pieces, Ints]) -> Runs:
-            return _found(*job, self._decoded(job[0], job[2].tolist(), keep), interval, newest, keep)
+            return _found(*job, self._decoded(job[0], job[2].tolist(), total), interval, newest, keep)
 
         runs = joined(self.side_by_side(found, jobs, total))
         if not runs.groups:
             return SampleBatch.empty(), True
-        columns, codes, settled = runs.gathered(ids)
+        columns, codes, settled = runs.gathered(ids, partial(self.side_by_side, total=int(runs.count.sum())))
         return from_stored(columns, names, codes), settled
 
     def rows(self, entry: FileEntry, numbers: Ints) -> int:
         """Return how many samples some row groups of a file have."""
         return int(self._footer(entry.path).sizes[numbers].sum())
 
-    def keeps(self, rows: int) -> bool:
-        """Return whether row groups of so many samples are few enough to be kept for the next read."""
-        return rows * _ROW_BYTES <= self._kept.limit
-
-    def side_by_side(self, work: Callable[[Job], Result], jobs: Sequence[Job], rows: int) -> list[Result]:
-        """Return the result of each job, in order; where they decode many samples, several are done at a time."""
-        if rows < _MANY_ROWS:
+    def side_by_side(self, work: Callable[[Job], Result], jobs: Sequence[Job], total: int) -> list[Result]:
+        """Return the result of each job, in order; where they are about many samples in all, some work at a time."""
+        if total < _MANY_ROWS:
             return [work(job) for job in jobs]
         with ThreadPoolExecutor(_THREADS, "parquet") as pool:
             return list(pool.map(work, jobs))
 
-    def row_group(self, entry: FileEntry, number: int, columns: Sequence[str], keep: bool) -> RowGroup:
-        """Return some columns of a row group, or all if it is kept or to be kept."""
-        if keep:
-            return self._decoded(entry, [number], keep)[0]
-        return self._kept.get(entry.path, number) or self._decode(entry, [number], columns)[0]
+    def row_group(self, entry: FileEntry, number: int, columns: Sequence[str], total: int) -> RowGroup:
+        """Return some columns of a row group, or all if it is kept or to be kept; `total` as in `side_by_side`."""
+        if self._keeps(total):
+            return self._decoded(entry, [number], total)[0]
+        return self._kept.get(entry.path, number) or self._decode(entry, [number], total, columns)[0]
 
-    def _decoded(self, entry: FileEntry, numbers: list[int], keep: bool) -> list[RowGroup]:
+    def _keeps(self, total: int) -> bool:
+        """Return whether row groups of so many samples are few enough to be kept for the next read."""
+        return total * _ROW_BYTES <= self._kept.limit
+
+    def _decoded(self, entry: FileEntry, numbers: list[int], total: int) -> list[RowGroup]:
         """Return row groups of a file, those that are not kept from the file."""
         found = {number: self._kept.get(entry.path, number) for number in numbers}
         lacking = [number for number, group in found.items() if group is None]
-        for number, group in zip(lacking, self._decode(entry, lacking) if lacking else [], strict=True):
+        for number, group in zip(lacking, self._decode(entry, lacking, total) if lacking else [], strict=True):
             found[number] = group
-            if keep:
+            if self._keeps(total):
                 self._kept.put(entry.path, number, group)
         return [group for group in found.values() if group is not None]
 
-    def _decode(self, entry: FileEntry, numbers: list[int], wanted: Collection[str] = ()) -> list[RowGroup]:
+    def _decode(self, entry: FileEntry, numbers: list[int], total: int, wanted: Collection[str] = ()) -> list[RowGroup]:
         """Decode row groups: some columns, or all."""
         footer = self._footer(entry.path)
         values = {name: found[numbers[0]] for name, found in footer.constants.items()}
@@ -145,8 +145,10 @@ class DataFiles:
         columns = [name for name in ("source_time", "sequence", "receive_time", "status") if name not in same]
         columns += [kind.column for kind in entry.kinds]
         columns = [name for name in columns if not wanted or name in wanted]
+        alone = total < _MANY_ROWS  # else there is a thread for each processor already
         with pa.memory_map(str(self._root / entry.path)) as source:
-            table = pq.ParquetFile(source, metadata=footer.metadata).read_row_groups(numbers, columns=columns)
+            file = pq.ParquetFile(source, metadata=footer.metadata)
+            table = file.read_row_groups(numbers, columns=columns, use_threads=alone)
         groups, start = [], 0
         for number in numbers:
             rows = int(footer.sizes[number])

@@ -170,9 +170,9 @@ def test_only_what_is_needed_is_decoded(lake, samples, monkeypatch):
     decoded = []
     real = DataFiles._decode
 
-    def spy(self, entry, numbers, wanted=()):
+    def spy(self, entry, numbers, total, wanted=()):
         decoded.append(set(wanted))
-        return real(self, entry, numbers, wanted)
+        return real(self, entry, numbers, total, wanted)
 
     monkeypatch.setattr(DataFiles, "_decode", spy)
     monkeypatch.setattr(reading, "_ROW_BYTES", 2**40)  # nothing is kept
