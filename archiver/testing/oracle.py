@@ -13,6 +13,7 @@ from typing import Any
 
 from archiver.ports import BackendContext
 from archiver.testing.harness import PluginHarness
+from archiver.testing.network import free_ports
 from archiver.testing.postgresql import UnavailableError
 
 VARIABLE = "FOREBAY_TEST_ORACLE"
@@ -39,7 +40,7 @@ class OracleDouble:
         if not JAR.exists():
             raise UnavailableError("H2 is not installed (Debian: apt-get install libh2-java default-jre-headless)")
         self._command = [sys.executable, str(program), str(JAR), place]
-        self.port = 0
+        (self.port,) = free_ports(1)
         self.start()
 
     @property
@@ -48,18 +49,16 @@ class OracleDouble:
         return f"oracle+oracledb://scada:tiger@127.0.0.1:{self.port}?service_name=FREEPDB1"
 
     def start(self) -> None:
-        """Start on the port it had before, and return when it takes connections."""
-        command = [*self._command, *([str(self.port)] if self.port else [])]
+        """Start, and return when it takes connections."""
+        command = [*self._command, str(self.port)]
         with tempfile.TemporaryFile() as errors:  # not a pipe: nobody reads it, and once full it stops the process
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
             assert self._process.stdout is not None
-            answer = self._process.stdout.readline()
-            if not answer:
+            if not self._process.stdout.readline():
                 self._process.communicate()
                 errors.seek(0)
                 reason = errors.read().decode(errors="replace").strip()[-500:]
                 raise UnavailableError(f"the stand-in for Oracle does not start: {reason}")
-        self.port = int(answer)
 
     def kill(self) -> None:
         """End it as a power cut would (SIGKILL); harmless when it does not run."""

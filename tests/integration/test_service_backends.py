@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from archiver.testing.patience import SOON_S
 from archiver.testing.service import running_service, until
 
 httpx = pytest.importorskip("httpx")
@@ -35,7 +36,7 @@ class Asked:
     """The service, as a client has it."""
 
     def __init__(self, url: str) -> None:
-        self.client = httpx.Client(base_url=url, timeout=60)
+        self.client = httpx.Client(base_url=url, timeout=SOON_S)
 
     def __enter__(self) -> Asked:
         return self

@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from archiver.testing.patience import SOON_S
 from archiver.testing.service import running_service
 
 httpx = pytest.importorskip("httpx")
-PATIENCE_S = 60.0
 SPAN = {"start": "1970-01-01T00:00:00Z", "end": "1971-01-01T00:00:00Z"}
 PARQUET = "application/vnd.apache.parquet"
 
@@ -22,7 +22,7 @@ PARQUET = "application/vnd.apache.parquet"
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with (
         running_service(tmp_path_factory.mktemp("jobs")) as service,
-        httpx.Client(base_url=service.url, timeout=PATIENCE_S) as client,
+        httpx.Client(base_url=service.url, timeout=SOON_S) as client,
     ):
         fill(client)
         yield client

@@ -10,10 +10,9 @@ import pytest
 
 from archiver.model import BackpressureError, InvalidInputError, NotFoundError, TransientError
 from archiver.model.interruption import interruptible
+from archiver.testing.patience import SOON_S
 from services.common import jobs as module
 from services.common.jobs import Job, Jobs, Running, State
-
-PATIENCE_S = 60.0
 
 
 @pytest.fixture
@@ -86,7 +85,7 @@ class Stuck:
     def __call__(self, running: Running) -> None:
         with interruptible(self.stopped.set):
             self.begun.set()
-            assert self.stopped.wait(PATIENCE_S)
+            assert self.stopped.wait(SOON_S)
             raise TransientError("cut off")
 
 
@@ -95,7 +94,7 @@ def test_it_is_cancelled_while_it_runs_and_while_it_waits(jobs: Jobs) -> None:
     running = [submit(jobs, work) for work in works]
     waiting = submit(jobs, write_hello)
     for work in works:
-        assert work.begun.wait(PATIENCE_S)
+        assert work.begun.wait(SOON_S)
     jobs.remove("ann", waiting.id)
     assert jobs.get("ann", waiting.id).state is State.CANCELLED
     for job in running:
@@ -126,7 +125,7 @@ def test_too_many_are_refused(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> No
     works = [Stuck() for _ in range(module._WORKERS)]
     for work in works:
         submit(jobs, work)
-        assert work.begun.wait(PATIENCE_S)
+        assert work.begun.wait(SOON_S)
     submit(jobs, write_hello)
     with pytest.raises(BackpressureError):
         submit(jobs, write_hello)
@@ -136,7 +135,7 @@ def test_what_was_under_way_when_the_service_died_has_failed(tmp_path: Path) -> 
     first = Jobs(tmp_path)
     work = Stuck()
     job = submit(first, work)
-    assert work.begun.wait(PATIENCE_S)
+    assert work.begun.wait(SOON_S)
     (tmp_path / "torn").mkdir()
     again = Jobs(tmp_path)
     found = again.get("ann", job.id)
