@@ -189,7 +189,7 @@ class Intake:
             checked.reject(NOT_ADMITTED, foreign[batch.codes])
         slots, time = admission.slots(batch), self._clock()
         reasons = admission.reason[slots]
-        for reason in np.unique(reasons[reasons > 0]).tolist():
+        for reason in np.unique(reasons[reasons > 0]).tolist() if reasons.any() else ():
             checked.reject(REASONS[reason], (reasons == reason)[batch.codes])
         if batch.num_rows and int(batch.source_time.max()) > time + self.future_ns:
             ahead = batch.source_time > time + self.future_ns
@@ -211,7 +211,7 @@ class Intake:
     def _check_kinds(self, checked: _Checked, admission: Admission, slots: NDArray[np.int32]) -> None:
         """Compare each value's kind with its element's; cast where nothing is lost, refuse otherwise."""
         batch, known = checked.batch, admission.kind[slots]
-        if not batch.num_rows:
+        if not batch.num_rows or (len(batch.kinds) == 1 and (known == int(batch.kinds[0])).all()):
             return
         actual = batch.kind_codes
         if known.min() <= 0:

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pyarrow as pa
 import uvicorn
 import uvloop
 
@@ -22,6 +23,7 @@ from archiver.bootstrap import Archive
 from archiver.config import ServerSettings, Settings
 from archiver.model import ConfigurationError, ForebayError
 from archiver.security import Caller
+from archiver.sources import line_protocol
 from services.archive.app import create_app
 from services.archive.sources import Sources
 from services.common.security import check_start, local_key, server_context
@@ -86,12 +88,14 @@ def listen(settings: ServerSettings) -> Iterator[socket.socket]:
 def _keep_freed_memory() -> None:
     """Let the C library use again what bodies and answers were in; else each is given back and faulted in anew.
 
-    It does so with blocks of up to `_REUSED_BYTES`, and keeps `_KEPT_BYTES` at the end of a heap.
+    It does so with blocks of up to `_REUSED_BYTES`, and keeps `_KEPT_BYTES` at the end of a heap. Arrow takes its
+    memory there as well: its own pool gives back within milliseconds what is free.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:  # glibc
         mallopt(_M_MMAP_THRESHOLD, _REUSED_BYTES)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+        pa.set_memory_pool(pa.system_memory_pool())
 
 
 class _Server(uvicorn.Server):
@@ -129,6 +133,7 @@ async def _serve(
     def announce() -> None:
         archive.lock.announce({"url": url} | ({} if tls is None else {"certificate": str(tls.certificate.resolve())}))
         print(f"ready {url}", flush=True)  # noqa: T201 - what the caller waits for
+        line_protocol.warm_up()  # in the background, and not before: else the first large bodies take the slow path
 
     app = create_app(archive, archive.settings.server, key)
     config = uvicorn.Config(

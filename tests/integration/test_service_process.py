@@ -152,3 +152,19 @@ def test_the_compiler_is_loaded_when_line_protocol_comes_in_bulk(tmp_path):
         assert "llvmlite" not in maps.read_text(), "a gateway that gets none has no memory for it"
         urlopen(Request(f"{url}/write", lines.encode())).close()
         until(lambda: "llvmlite" in maps.read_text())
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
+def test_the_compiled_line_protocol_is_brought_in_without_anybody_asking(tmp_path):
+    pytest.importorskip("numba")
+    with running(tmp_path) as (process, _):
+        until(lambda: "llvmlite" in Path(f"/proc/{process.pid}/maps").read_text())
+
+
+def test_columns_come_from_the_memory_that_the_c_library_keeps():
+    serving = "import pyarrow as pa; from services.archive import serving; serving._keep_freed_memory()"
+    asked = subprocess.run(
+        [sys.executable, "-c", f"{serving}; print(pa.default_memory_pool().backend_name)"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert asked.stdout == "system\n" or not sys.platform.startswith("linux")

@@ -34,7 +34,7 @@ PRECISIONS = {
 """Nanoseconds per unit of a timestamp, by the names that InfluxDB 1 and 2 give to them."""
 
 SMALL = 500
-"""Lines up to which a body is not worth starting the compiler for."""
+"""Tags and fields up to which a body is not worth starting the compiler for."""
 
 LONGEST_TEXT = 200
 """Bytes of a refused line that are reported."""
@@ -107,8 +107,8 @@ class Decoder:
         if unit is None:
             raise InvalidInputError(f"precision = {precision!r}: unknown; write ns, us, ms or s")
         data = bytes(body)
-        fast = walker(wanted=_count(data, b"\n") > SMALL)
-        columns = Columns(_count(data, b"="))
+        most = _count(data, b"=")
+        fast, columns = walker(wanted=most > SMALL), Columns(most)
         with self._lock:
             if self._memory.table.is_full:
                 self._memory = _Memory(SeriesTable())
