@@ -52,7 +52,8 @@ class Pushing:
         """
         pushed = [step for step in steps if self._is_alone(step, steps) and self._can(step)]
         theirs = {name for step in pushed for name in step.elements}
-        streams = [self._pushed(step) for step in pushed]
+        ahead = len(pushed) > 1 or self.reading.left_s() is not None  # else nobody gains by a thread
+        streams = [self._pushed(step, ahead=ahead) for step in pushed]
         if rest := [name for name in self.elements if name not in theirs]:
             streams.append(self._local(rest, self.grid.interval))
         return streams[0] if len(streams) == 1 else interleaved(streams)
@@ -77,14 +78,15 @@ class Pushing:
         samples = self.read(sorted(elements), interval)
         return reduced(samples, self.elements, self.grid, self.reading.query.aggregates, self.until)
 
-    def _pushed(self, step: Step) -> Iterator[Partials]:
+    def _pushed(self, step: Step, *, ahead: bool) -> Iterator[Partials]:
         reading, backend = self.reading, step.backends[0]
         part, interruption = reading.record.part(backend, step), Interruption()
         part.aggregated = True
         waiting = dict.fromkeys(step.elements)
         with reading.stop.stopping(interruption.set):
             source = self._ask(step, part, interruption)
-            with closing(Prefetched(source, backend, interruption, left_s=reading.left_s)) as answers:
+            answers = Prefetched(source, backend, interruption, left_s=reading.left_s) if ahead else source
+            with closing(answers):
                 try:
                     for answer in answers:
                         yield from self._completed(answer)
