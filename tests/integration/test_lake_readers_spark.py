@@ -16,6 +16,7 @@ import pytest
 from archiver.backends.parquet import ParquetBackend
 from archiver.model import Kind, SampleBatch
 from archiver.ports import BackendContext, Position
+from archiver.testing.patience import SOON_S
 
 DELTA = "io.delta:delta-spark_4.1_2.13:4.4.0"
 START = 1_767_225_600_000_000_007
@@ -63,7 +64,7 @@ def read_by_spark(tmp_path, *lakes) -> list[list[dict]]:
     command = [sys.executable, program, DELTA, *lakes]
     # The machine's own name may be unknown to it, and nothing is to listen outside of it.
     here = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "localhost"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, cwd=tmp_path, env=here)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=4 * SOON_S, cwd=tmp_path, env=here)
     if "UNRESOLVED DEPENDENCIES" in done.stderr:
         pytest.skip(f"needs {DELTA} from Maven Central")
     assert done.returncode == 0, done.stderr[-3000:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 import zlib
 from collections.abc import Callable
 from contextlib import closing
@@ -23,13 +24,22 @@ from archiver.testing.patience import SOON_S
 from archiver.testing.service import running_service
 
 
+@pytest.fixture
+def midnight(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Set the clock to noon, so that no day ends while a test runs; return when the day began."""
+    real = time.time_ns
+    today = real() // DAY_NS * DAY_NS
+    ahead = today + DAY_NS // 2 - real()
+    monkeypatch.setattr(time, "time_ns", lambda: real() + ahead)
+    return today
+
+
 def group(retention: str) -> dict:
     return {"name": "all", "elements": ["*"], "backends": ["lake", "warm"], "retention": retention, "segment": "1d"}
 
 
-def test_old_segments_go_and_old_samples_are_refused(make_archive: Callable[..., Archive]):
-    today = now() // DAY_NS * DAY_NS
-    days = [today - n * DAY_NS for n in range(20)]
+def test_old_segments_go_and_old_samples_are_refused(make_archive: Callable[..., Archive], midnight: int):
+    days = [midnight - n * DAY_NS for n in range(20)]
     with make_archive(groups=[group("0s")]) as archive:
         archive.intake.submit(SampleBatch.from_columns("T1", days, [float(n) for n in range(20)])).result()
         assert archive.flush()
@@ -37,7 +47,7 @@ def test_old_segments_go_and_old_samples_are_refused(make_archive: Callable[...,
         assert archive.wait_ready()
         archive.keep()
         for backend in ("lake", "warm"):
-            table = archive.query(Query(("T1",), Interval(0, 2 * today), backend=backend)).table()
+            table = archive.query(Query(("T1",), Interval(0, 2 * midnight), backend=backend)).table()
             assert table["value"].to_pylist() == [float(n) for n in reversed(range(8))], backend
         receipt = archive.intake.submit(SampleBatch.from_columns("T1", days[7:9], [7.5, 8.5])).result()
         assert receipt.counts == {"buffered": 0, "rejected": 2}
