@@ -7,7 +7,6 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette_compress import remove_compress_type
 
 from services.appliance.formats import raw
-from services.appliance.held import HeldHeaders
 from services.appliance.routes import data, management, search
 from services.common import problems
 from services.common.security import Guard, Public, check_declared
@@ -43,7 +42,6 @@ def _part(guard: Guard, *routers: APIRouter) -> FastAPI:
     part = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     part.state.guard = guard
     problems.install(part)
-    part.add_middleware(HeldHeaders)
     part.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["*"])
     for router in routers:
         part.include_router(router)

@@ -121,7 +121,9 @@ def test_aapy(ask):
             assert [value if len(value) > 1 else value[0] for _, value, _ in understood] == values(rows)
             assert [severity for *_, severity in understood] == [row["severity"] for row in rows]
     for form in ("json", "pb"):
-        assert len(found[f"{form} mean_20(GOLD:DBL)"]) == 8
+        assert (
+            len(found[f"{form} mean_20(GOLD:DBL)"]) == {"json": 8, "pb": 7}[form]
+        )  # by pb it cuts what is after the end
         assert found[f"{form} at"][1:] == [[DOUBLES[-1]["val"]], 0]
         assert found[f"{form} state"] in ("open", "['open']")
         assert found[f"{form} empty"] == []
