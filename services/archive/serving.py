@@ -26,6 +26,7 @@ from archiver.security import Caller
 from archiver.sources import line_protocol
 from services.archive.app import create_app
 from services.archive.sources import Sources
+from services.common.protocol import HttpProtocol
 from services.common.security import check_start, local_key, server_context
 
 _LOG = logging.getLogger(__name__)
@@ -144,6 +145,7 @@ async def _serve(
         backlog=_BACKLOG,
         timeout_graceful_shutdown=_DRAIN_S,
         server_header=False,
+        http=HttpProtocol,
         ws="websockets-sansio",
         ssl_context_factory=None if encryption is None else lambda config, default: encryption,
     )
