@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi import Query as Parameter
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +27,8 @@ from services.common.security import Operator, Reader
 Progress = Callable[[int, int], None]
 
 router = APIRouter(prefix="/v1", tags=["repair"])
+
+LetterId = Annotated[int, Path(ge=1, le=2**63 - 1, description="as the list of dead letters has it")]
 
 
 class CopyRequest(BaseModel):
@@ -74,13 +76,13 @@ def list_dead_letters(
 
 
 @router.get("/dead-letters/{letter_id}")
-def get_dead_letter(archive: Reader, letter_id: int) -> dict[str, Any]:
+def get_dead_letter(archive: Reader, letter_id: LetterId) -> dict[str, Any]:
     """Return one dead letter, without its samples."""
     return archive.dead_letter(letter_id).to_row()
 
 
 @router.get("/dead-letters/{letter_id}/samples", response_class=Response, responses=FORMATS_DOCS)
-def get_dead_samples(request: Request, archive: Reader, letter_id: int) -> Response:
+def get_dead_samples(request: Request, archive: Reader, letter_id: LetterId) -> Response:
     """Return the samples of a dead letter; as Arrow with a column per kind of value, to be mended and sent back."""
     samples = archive.dead_samples(letter_id)
     accept = request.headers.get("accept")
@@ -90,7 +92,7 @@ def get_dead_samples(request: Request, archive: Reader, letter_id: int) -> Respo
 
 
 @router.post("/dead-letters/{letter_id}/replay")
-async def replay_dead_letter(request: Request, archive: Operator, letter_id: int) -> dict[str, Any]:
+async def replay_dead_letter(request: Request, archive: Operator, letter_id: LetterId) -> dict[str, Any]:
     """Send a dead letter through the intake again; with a body (as for ``POST /v1/samples``), that in its place."""
     async with request.app.state.budget.read(request) as body:
         headers = request.headers

@@ -23,7 +23,7 @@ const numbers = new Intl.NumberFormat("en");
 // -- asking -------------------------------------------------------------------------------------------
 
 async function ask(path, accept = "application/json") {
-  const answer = await fetch(path, { headers: { Accept: accept } });
+  const answer = await fetchWithKey(path, { headers: { Accept: accept } });
   if (!answer.ok && answer.status !== 503) {
     const problem = await answer.json().catch(() => ({}));
     throw new Error(problem.detail || `${path} answered ${answer.status}`);
