@@ -25,7 +25,9 @@ Fields = list[tuple[str, pa.Array]]
 """Names of fields, and the text of their values."""
 
 
-def bodies(group: str, rows: SampleBatch, versions: Int64s, write: int) -> Iterator[memoryview]:
+def bodies(
+    group: str, rows: SampleBatch, versions: Int64s, write: int, order: Int64s | None = None
+) -> Iterator[memoryview]:
     """Yield the samples as bodies to be posted, of some megabytes each at most unless a single line is longer.
 
     Parameters
@@ -34,9 +36,11 @@ def bodies(group: str, rows: SampleBatch, versions: Int64s, write: int) -> Itera
         The measurement.
     rows : SampleBatch
     versions : ndarray of int64
-        Per sample, its number among the versions of one identity.
+        Per line, the number of its sample among the versions of one identity.
     write : int
         Number of the write that this is part of.
+    order : ndarray of int64, optional
+        Rows of the samples, a line each; all as they are when left out.
 
     Raises
     ------
@@ -46,7 +50,8 @@ def bodies(group: str, rows: SampleBatch, versions: Int64s, write: int) -> Itera
     measurement = names.escaped(group)
     series = _strings([f"{measurement},element={names.escaped(names.tag_value(name))}" for name in rows.elements])
     for start in range(0, rows.num_rows, ROWS_AT_ONCE):
-        part, numbers = rows.slice(start, ROWS_AT_ONCE), versions[start : start + ROWS_AT_ONCE]
+        part = rows.slice(start, ROWS_AT_ONCE) if order is None else rows.take(order[start : start + ROWS_AT_ONCE])
+        numbers = versions[start : start + ROWS_AT_ONCE]
         kinds = part.kind_codes
         for code in np.flatnonzero(np.bincount(kinds)).tolist():
             mask = kinds == code

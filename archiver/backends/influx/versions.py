@@ -47,7 +47,7 @@ def ordinals(rows: SampleBatch, existing: Stored) -> Int64s:
         0 for a sample without another version.
     """
     held = existing.batch.num_rows
-    if not held and not _some_meet(rows):
+    if not held and not some_meet(rows):
         return np.zeros(rows.num_rows, np.int64)
     both = SampleBatch.concat([existing.batch, rows])
     order = np.lexsort((np.arange(len(both)), both.sequence, both.source_time, both.codes))
@@ -67,7 +67,12 @@ def ordinals(rows: SampleBatch, existing: Stored) -> Int64s:
     return result
 
 
-def _some_meet(rows: SampleBatch) -> bool:
-    """Whether two samples of a sorted batch have one identity."""
-    same = rows.source_time[1:] == rows.source_time[:-1]
-    return bool((same & (rows.codes[1:] == rows.codes[:-1]) & (rows.sequence[1:] == rows.sequence[:-1])).any())
+def some_meet(rows: SampleBatch, order: Int64s | None = None) -> bool:
+    """Whether two samples have one identity; `order` is that of identity, None where they are in it."""
+    columns = (rows.source_time, rows.codes, rows.sequence)
+    same = np.ones(max(len(rows) - 1, 0), bool)
+    for column in columns if order is None else (column[order] for column in columns):
+        same &= column[1:] == column[:-1]
+        if not same.any():
+            return False
+    return True

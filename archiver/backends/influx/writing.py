@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from archiver.backends.influx.errors import NotTakenError
 from archiver.backends.influx.reading import Reader
 from archiver.backends.influx.segments import Segments, point_time
 from archiver.backends.influx.state import RESERVED_AT_ONCE, Extent, SegmentRecord, State
-from archiver.backends.influx.versions import existing_of, ordinals
+from archiver.backends.influx.versions import existing_of, ordinals, some_meet
 from archiver.model import PermanentError, SampleBatch, TransientError, UnsupportedError
 from archiver.model.batch import Int64s, Mask, sort_order
 from archiver.model.identity import Watermarks, duplicates, same_identity
@@ -26,6 +26,17 @@ from archiver.ports import BackendContext, BeforeCommit, Position, Segment, Writ
 
 CONNECTIONS = 2
 """Bodies that are posted at a time: a server takes two sooner than one, and not more of them."""
+
+
+class _Fresh(NamedTuple):
+    """Samples to store, and their version numbers, by line; `order` are the rows of the lines, None as they are.
+
+    They are put in order as they are encoded, while the server has something to do.
+    """
+
+    rows: SampleBatch
+    versions: Int64s
+    order: Int64s | None
 
 
 class Writer:
@@ -140,26 +151,27 @@ class Writer:
 
     # -- steps of a write -----------------------------------------------------------------------------
 
-    def _sort_out(
-        self, state: State, parts: Mapping[str, SampleBatch]
-    ) -> tuple[dict[str, tuple[SampleBatch, Int64s]], dict[str, Mask]]:
-        """Return the samples that are new, with their version numbers, and per group given which are known."""
+    def _sort_out(self, state: State, parts: Mapping[str, SampleBatch]) -> tuple[dict[str, _Fresh], dict[str, Mask]]:
+        """Return the samples that are new, and per group given which are known."""
         fresh, known = {}, {}
         for group, batch in parts.items():
-            rows, versions, known[group] = self._new_rows(state, group, batch)
-            if rows.num_rows:
-                fresh[group] = rows, versions
+            found, known[group] = self._new_rows(state, group, batch)
+            if found.rows.num_rows:
+                fresh[group] = found
                 self._segments_of(state, group)
         return fresh, known
 
-    def _new_rows(self, state: State, group: str, batch: SampleBatch) -> tuple[SampleBatch, Int64s, Mask]:
+    def _new_rows(self, state: State, group: str, batch: SampleBatch) -> tuple[_Fresh, Mask]:
+        none = np.zeros(batch.num_rows, np.int64)
         if not batch.num_rows:
-            return batch, np.zeros(0, np.int64), np.zeros(0, bool)
+            return _Fresh(batch, none, None), none.astype(bool)
         marks = self._marks_of(state, group)
         late = batch.filter(marks.at_or_below(batch)) if marks.newest else SampleBatch.empty()
-        existing = existing_of(self._reader, state, group, late)
         ordered = batch.compacted()
         order = sort_order(ordered.codes, ordered.source_time, ordered.sequence)
+        if not late.num_rows and not some_meet(ordered, order):
+            return _Fresh(ordered, none, order), none.astype(bool)
+        existing = existing_of(self._reader, state, group, late)
         if order is not None:
             ordered = ordered.take(order)
         known = duplicates(ordered, existing.batch)
@@ -168,16 +180,16 @@ class Writer:
             rows = rows.sorted()
         if order is not None:
             known[order] = known.copy()
-        return rows, ordinals(rows, existing), known
+        return _Fresh(rows, ordinals(rows, existing), None), known
 
-    def _post(self, fresh: Mapping[str, tuple[SampleBatch, Int64s]], number: int) -> dict[str, list[SegmentRecord]]:
+    def _post(self, fresh: Mapping[str, _Fresh], number: int) -> dict[str, list[SegmentRecord]]:
         """Post points and segments; encode the next body while others are on their way."""
         records = {
-            group: self._segments[group].grown(rows.source_time, self._context.group(group).segment_ns, number)
-            for group, (rows, _) in fresh.items()
+            group: self._segments[group].grown(new.rows.source_time, self._context.group(group).segment_ns, number)
+            for group, new in fresh.items()
         }
         bodies: Iterable[Any] = chain.from_iterable(
-            lines.bodies(group, rows, versions, number) for group, (rows, versions) in fresh.items()
+            lines.bodies(group, new.rows, new.versions, number, new.order) for group, new in fresh.items()
         )
         if records:
             bodies = chain([_segment_lines(records)], bodies)
@@ -205,7 +217,7 @@ class Writer:
     def _commit(
         self,
         state: State,
-        fresh: Mapping[str, tuple[SampleBatch, Int64s]],
+        fresh: Mapping[str, _Fresh],
         records: Mapping[str, list[SegmentRecord]],
         position: Position | None,
     ) -> None:
@@ -213,12 +225,12 @@ class Writer:
         if self._reader.state() != self._known:
             raise TransientError("another process has just written to this database: only one may, at a time")
         groups = dict(state.groups)
-        for group, (rows, _) in fresh.items():
+        for group, (rows, _, _) in fresh.items():
             extent = Extent(rows.num_rows, int(rows.source_time.min()), int(rows.source_time.max()))
             groups[group] = groups[group].joined(extent) if group in groups else extent
         offsets = dict(state.offsets) | ({} if position is None else {position.stream: position.offset})
         self._put_state(replace(state, offsets=offsets, groups=groups, reserved=max(self._limit, state.reserved)))
-        for group, (rows, _) in fresh.items():
+        for group, (rows, _, _) in fresh.items():
             self._marks[group].advance(rows)
             self._segments[group].put(records[group])
 
