@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
+import pyarrow as pa
+
 from archiver import registry
 from archiver.config import LAST_RUN_FILE, BackendSettings, Settings
 from archiver.filling import Filling
@@ -25,7 +27,8 @@ from archiver.model import (
     format_time,
 )
 from archiver.model.holding import Cause
-from archiver.model.time import ALWAYS
+from archiver.model.time import ALWAYS, now
+from archiver.pipeline.activity import activity
 from archiver.pipeline.catalog import Catalog
 from archiver.pipeline.copying import CopyReceipt
 from archiver.pipeline.dead_letters import DeadLetters
@@ -383,6 +386,14 @@ class Archive:
             for group, batch in lane.committed[1].held().items()
         ]
         return self.ledger.totals() + buffered + held
+
+    def activity(self, elements: Sequence[str], interval: Interval) -> pa.Table:
+        """Return how elements, by their present names, have been doing; see `archiver.pipeline.activity`."""
+        self._keeper.absorb()
+        accounts, aliases = self.ledger.accounts(interval=interval), self.catalog.aliases()
+        named = [aliases.get(name, name) for name in accounts["element"].cast(pa.utf8()).to_pylist()]
+        accounts = accounts.set_column(0, "element", pa.array(named, pa.utf8()))
+        return activity(elements, self.latest(), accounts, interval, now())
 
     @property
     def groups(self) -> Router:

@@ -224,3 +224,20 @@ def test_answers_are_packed_and_tagged(serve):
     assert answer.headers["content-encoding"] == "zstd"
     tag = service.request("GET", "/v1/groups").headers["etag"]
     assert service.request("GET", "/v1/groups", headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_how_elements_have_been_doing(serve):
+    service = serve()
+    unwell = SampleBatch.from_columns("unwell", [SECOND], [None], status=[1 << 56])
+    service.archive.intake.submit(unwell).result()
+    assert service.archive.flush()
+    ask = {"start": "1970-01-01T00:00:00Z", "end": "1970-01-01T00:01:00Z"}
+    by = {}
+    for order in ("silent", "disconnected", "rate", "lost", "name"):
+        answer = service.request("GET", "/v1/elements/activity", params={"by": order, **ask}).json()
+        by[order] = [row["element"] for row in answer["elements"]]
+    assert by["rate"] == by["name"] == ["a", "unwell"]
+    assert (by["disconnected"], by["lost"]) == (["unwell"], [])
+    row = service.request("GET", "/v1/elements/activity", params={"pattern": "a", **ask}).json()["elements"][0]
+    assert (row["received"], row["stored"], row["rate_hz"], row["state"]) == (3, 3, 0.05, "good")
+    assert row["last_time"] == "1970-01-01T00:00:03.000000000Z"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from fastapi import APIRouter
 from fastapi import Query as Parameter
 
+from archiver.model import format_time
 from services.archive.documents import Description, element_to_row, version_to_dict
+from services.archive.parameters import End, Start, interval_of
 from services.common.security import Operator, Reader
 
 router = APIRouter(prefix="/v1/elements", tags=["elements"])
@@ -19,6 +23,15 @@ _EXAMPLE = {
     "elements": [{"element": "BAR:T1", "kind": "float", "unit": "K", "description": "tracker, inlet"}],
     "total": 1,
 }
+_ACTIVITY = {
+    "elements": [
+        {"element": "BAR:T1", "state": "good", "silent_s": 0.4, "last_time": "2026-01-01T00:00:00.000000001Z",
+         "received": 3600, "rate_hz": 1.0, "stored": 3598, "smoothed": 0, "duplicate": 0, "rejected": 2,
+         "dead-lettered": 0, "dropped": 0, "reasons": "2 rejected: too far in the future", "lost": 2}
+    ],
+    "total": 1,
+    "rate_hz": 1.0,
+}  # fmt: skip
 
 
 @router.get("", responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}})
@@ -61,3 +74,43 @@ def put_metadata(archive: Operator, element: Name, description: Description) -> 
 def get_history(archive: Reader, element: Name) -> dict[str, Any]:
     """Return all versions of an element, oldest first."""
     return {"versions": [version_to_dict(version) for version in archive.history(element)]}
+
+
+@router.get("/activity", responses={200: {"content": {"application/json": {"example": _ACTIVITY}}}})
+def get_activity(
+    archive: Reader,
+    by: Annotated[
+        Literal["silent", "disconnected", "rate", "lost", "name"], Parameter(description="which come first")
+    ] = "silent",
+    pattern: Annotated[str, Parameter(description="glob over the whole name")] = "*",
+    start: Start = "now-1h",
+    end: End = "now",
+    limit: Annotated[int, Parameter(ge=1, description="most of them")] = 100,
+) -> dict[str, Any]:
+    """Return how elements have been doing: silent for how long, disconnected, at what rate, what was lost and why.
+
+    `received` and the columns of the ledger are of the interval; what is long ago is counted by the hour or the day.
+    With ``disconnected`` and ``lost`` only those come that are, or have any.
+    """
+    table = archive.activity(pattern, interval_of(start, end))
+    chosen = _ordered(table, by)
+    rows = chosen.slice(0, limit).to_pylist()
+    return {
+        "elements": [
+            {**row, "last_time": None if row["last_time"] is None else format_time(row["last_time"])} for row in rows
+        ],
+        "total": chosen.num_rows,
+        "rate_hz": pc.sum(table["rate_hz"]).as_py() or 0.0,
+    }
+
+
+def _ordered(table: pa.Table, by: str) -> pa.Table:
+    """Return the rows that an order is about, those first that an operator would look at first."""
+    lost = pc.add(pc.add(table["rejected"], table["dead-lettered"]), table["dropped"])
+    table = table.append_column("lost", lost)
+    if by == "disconnected":
+        table = table.filter(pc.is_in(table["state"], pa.array(["disconnected", "paused"])))
+    if by == "lost":
+        table = table.filter(pc.greater(table["lost"], 0))
+    orders = {"rate": [("rate_hz", "descending")], "lost": [("lost", "descending")], "name": [("element", "ascending")]}
+    return table.sort_by(orders.get(by, [("silent_s", "descending")]))

@@ -99,6 +99,13 @@ class View:
         self._note_read("explain", [name], interval)
         return self._archive.explain(name, interval)
 
+    def activity(self, pattern: str, interval: Interval) -> pa.Table:
+        """Return how the elements that match a glob have been doing; see `Archive.activity`."""
+        matches = re.compile(fnmatch.translate(pattern)).match
+        names = [version.name for version in self.elements() if matches(version.name)]
+        self._note_read("activity", names, interval)
+        return self._archive.activity(names, interval)
+
     def watch(self, patterns: Sequence[str]) -> Callable[[str], bool]:
         """Return what says of which elements a caller who watches some gets samples; hidden ones never send any."""
         matches = [re.compile(fnmatch.translate(pattern)).match for pattern in patterns]
