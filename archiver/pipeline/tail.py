@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
+from typing import cast
 
 import numpy as np
 
@@ -63,8 +64,7 @@ class TailedBackend:
     @property
     def aggregates(self) -> frozenset[str]:
         """Which aggregates the backend makes by itself."""
-        backend = self._lane.backend
-        return backend.aggregates if isinstance(backend, SupportsAggregation) else frozenset()
+        return getattr(self._lane.backend, "aggregates", frozenset())
 
     def aggregate(
         self,
@@ -76,8 +76,7 @@ class TailedBackend:
         groups: Sequence[str] | None = None,
     ) -> Iterator[Aggregated]:
         """Yield the cells that end before the tail begins; see `archiver.ports.SupportsAggregation.aggregate`."""
-        backend, interval = self._lane.backend, grid.interval
-        assert isinstance(backend, SupportsAggregation), "it says which aggregates it makes"
+        backend, interval = cast(SupportsAggregation, self._lane.backend), grid.interval
         tail, end = self._tail(elements, interval, groups, None), interval.end
         if tail.num_rows:
             first = grid.numbers(tail.source_time.min(keepdims=True))
