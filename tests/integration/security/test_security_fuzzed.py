@@ -44,7 +44,12 @@ def test_nothing_makes_it_stumble(service):
             answer = case.call(timeout=60)
             kind = answer.headers.get("content-type", [""])[0]
             if answer.status_code == 500 or (answer.status_code >= 400 and "json" not in kind):
-                stumbled[operation.label] = (answer.status_code, kind, answer.text[:300], case.as_curl_command()[:600])
+                stumbled[case.operation.label] = (
+                    answer.status_code,
+                    kind,
+                    answer.text[:300],
+                    case.as_curl_command()[:600],
+                )
 
         send()
     assert stumbled == {}, service.errors()[-3000:]

@@ -80,6 +80,7 @@ LISTS = (
     ("/v1/ledger", {}),
     ("/v1/dead-letters", {}),
     ("/v1/dead-letters", {"replayed": "true"}),
+    ("/v1/elements/activity", {}),
     ("/metrics", {}),
 )
 
@@ -237,3 +238,43 @@ def test_a_watcher_gets_the_own_elements_only(doors, reader):
     latest, samples = doors._runner.run(first(view_of["A"]))
     assert {sample["element"] for sample in latest["samples"]} == {"A:one", "A:two"}
     assert {sample["element"] for sample in samples["samples"]} == {"A:one"}
+
+
+SPAN = {"from": "2001-09-09T01:46:00Z", "to": "2001-09-09T01:47:00Z"}
+APPLIANCE = {
+    "data": ("GET", "/retrieval/data/getData.json", {"pv": "{}", **SPAN}),
+    "raw": ("GET", "/retrieval/data/getData.raw", {"pv": "{}", **SPAN}),
+    "operator": ("GET", "/retrieval/data/getData.json", {"pv": "mean_10({})"}),
+    "several": ("GET", "/retrieval/data/getDataForPVs.json", {"pv": ["A:one", "{}"]}),
+    "metadata": ("GET", "/retrieval/bpl/getMetadata", {"pv": "{}"}),
+    "archiving": ("GET", "/retrieval/bpl/areWeArchivingPV", {"pv": "{}"}),
+    "status": ("GET", "/mgmt/bpl/getPVStatus", {"pv": "{}"}),
+    "type": ("GET", "/mgmt/bpl/getPVTypeInfo", {"pv": "{}"}),
+    "details": ("GET", "/mgmt/bpl/getPVDetails", {"pv": "{}"}),
+    "stores": ("GET", "/mgmt/bpl/getStoresForPV", {"pv": "{}"}),
+}
+
+
+def test_the_appliance_answers_for_hidden_elements_as_for_those_that_are_not_there(doors, reader):
+    for door, (method, path, params) in APPLIANCE.items():
+        for hidden, unknown in (("B:one", "C:one"), ("B alias", "C alias")):
+            first, second = (doors.request(method, path, reader, params=filled(params, n)) for n in (hidden, unknown))
+            assert first.status_code == second.status_code, (door, hidden, first.text, second.text)
+            assert first.content.replace(hidden.encode(), unknown.encode()) == second.content, door
+            assert b"secret of B" not in first.content
+        own = doors.request(method, path, reader, params=filled(params, "A:one"))
+        assert own.status_code == 200, (door, own.text)
+    at = doors.request(
+        "POST", "/retrieval/data/getDataAtTime", reader, params={"at": "2001-09-09T01:47:00Z"}, json=["A:one", "B:one"]
+    )
+    assert list(at.json()) == ["A:one"]
+    for path in (
+        "/retrieval/bpl/getMatchingPVs",
+        "/mgmt/bpl/getAllPVs",
+        "/mgmt/bpl/getAllExpandedPVNames",
+        "/mgmt/bpl/getAllAliases",
+        "/mgmt/bpl/getPVStatus",
+    ):
+        text = doors.get(path, reader, pv="*").text
+        assert "B:" not in text, path
+        assert "B alias" not in text, path
