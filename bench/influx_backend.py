@@ -18,6 +18,7 @@ from archiver.backends.influx.writing import CONNECTIONS
 from archiver.model import Interval, SampleBatch
 from archiver.ports import BackendContext, Position
 from archiver.testing.influxdb import running_server
+from bench.aggregation import DAY, compared
 from bench.data import SECOND, START, peers_data
 from bench.registry import Row, bench
 from bench.timing import seconds
@@ -120,3 +121,9 @@ def influxdb() -> Iterator[Row]:
         yield from reads(backend, client)
         client.close()
         backend.close()
+        for elements, samples in ((ELEMENTS, SAMPLES), (1, DAY)):
+            options = InfluxOptions(url=server.url, database=f"aggregates{elements}")
+            backend = InfluxBackend(BackendContext("hot", Path(folder)), options)
+            backend.open()
+            yield compared("InfluxDB 1", backend, elements, samples)
+            backend.close()
