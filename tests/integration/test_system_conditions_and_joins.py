@@ -18,6 +18,7 @@ SPAN = Interval(T0, T0 + 100 * S)
 
 def fill(archive) -> None:
     """A ramp, and a valve that opens at 20 s and shuts at 50 s."""
+    assert archive.wait_ready()
     seconds = range(0, 100, 10)
     ramp = SampleBatch.from_columns("ramp", [T0 + s * S for s in seconds], [float(s) for s in seconds])
     states = pa.array([2, 1, 2], pa.int32())
