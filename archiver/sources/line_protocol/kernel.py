@@ -28,14 +28,23 @@ from archiver.sources.line_protocol.table import (
     STATUS,
     UNKNOWN,
 )
-from archiver.sources.line_protocol.words import borrowed, digits, folded_product, lowest, trailing_zeros, where, word
+from archiver.sources.line_protocol.words import (
+    borrowed,
+    digits,
+    folded_product,
+    load,
+    lowest,
+    trailing_zeros,
+    where,
+    word,
+)
 
 _NEWLINE, _SPACE, _TAB, _HASH_SIGN, _COMMA, _EQUALS, _BACKSLASH, _MINUS, _DOT, _ZERO = (ord(c) for c in "\n \t#,=\\-.0")
 _INT_SUFFIX, _UINT_SUFFIX = ord("i"), ord("u")
 _NONE, _FLOAT, _INT, _UINT, _BOOL = (int(k) for k in (Kind.NONE, Kind.FLOAT, Kind.INT, Kind.UINT, Kind.BOOL))
 _LONGEST_MANTISSA = 19
 _SEED = np.uint64(SEED)
-_U3 = np.uint64(3)
+_U3, _U64 = np.uint64(3), np.uint64(64)
 _MAX = np.uint64(2**63 - 1)
 _TRUE = np.frombuffer(b"true", np.uint8)
 _FALSE = np.frombuffer(b"false", np.uint8)
@@ -75,13 +84,14 @@ def _field_key(data: Any, position: Any, code: Any, multiplier: Any) -> Any:
     return -1, code
 
 
-def _same(data: Any, start: int, pool: Any, offset: int, length: int) -> Any:
-    for index in range(0, length - 7, 8):
-        if word(data, start + index) != word(pool, offset + index):
+def _same(data: Any, start: int, pool: Any, offset: int, length: Any) -> Any:
+    """Whether bytes of the body are those of the pool, which goes on for a word behind all it holds."""
+    while length > 8:
+        if word(data, start) != load(pool, offset):
             return False
-    count = np.uint64(length & 7)
-    done = length & ~7
-    return lowest(word(data, start + done), count) == lowest(word(pool, offset + done), count)
+        start, offset, length = start + 8, offset + 8, length - 8
+    unlike = word(data, start) ^ load(pool, offset)
+    return length == 0 or unlike << (_U64 - (np.uint64(length) << _U3)) == 0
 
 
 def _find(
@@ -104,12 +114,14 @@ def _find(
     return UNKNOWN
 
 
-def _literal(data: Any, position: int, word: Any) -> int:
-    """Return where a boolean written with one letter or as `word` ends."""
-    end = position + 1
-    if end + word.size - 1 <= data.size and same(data, position, word, 0, word.size):
-        end = position + word.size
-    return end
+def _literal(data: Any, position: int, text: Any) -> int:
+    """Return where a boolean written with one letter or as `text` ends."""
+    if position + text.size > data.size:
+        return position + 1
+    for index in range(1, text.size):
+        if data[position + index] != text[index]:
+            return position + 1
+    return int(position + text.size)
 
 
 def _value(data: Any, position: int) -> Any:
