@@ -111,7 +111,7 @@ def json_document(answer: Answer) -> Iterator[bytes]:
 
 def arrow(answer: Answer) -> Iterator[bytes]:
     """Yield an Arrow IPC stream."""
-    sink = _Sink()
+    sink = _Sink(keeps=True)
     with pa.ipc.new_stream(pa.PythonFile(sink, "w"), answer.schema) as writer:
         for batch in answer.record_batches():
             for piece in _arrow_pieces(batch):
@@ -150,16 +150,23 @@ def parquet(answer: Answer) -> Iterator[bytes]:
 
 
 class _Sink:
-    """A file that gives what was written to it."""
+    """A file that gives what was written to it.
+
+    Parameters
+    ----------
+    keeps : bool
+        Whether what is written stays as it is: then it is copied only when it is given.
+    """
 
     closed = False
 
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
+    def __init__(self, *, keeps: bool = False) -> None:
+        self._keeps = keeps
+        self._chunks: list[bytes | pa.Buffer] = []
         self._size = 0
 
-    def write(self, data: bytes) -> int:
-        self._chunks.append(bytes(data))
+    def write(self, data: bytes | pa.Buffer) -> int:
+        self._chunks.append(data if self._keeps else bytes(data))
         self._size += len(data)
         return len(data)
 

@@ -92,6 +92,19 @@ class AnswerResponse(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         for chunk in head:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        while chunk := await run_in_threadpool(self._next):
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        following = asyncio.create_task(run_in_threadpool(self._next))
+        try:
+            while chunk := await asyncio.shield(following):
+                following = asyncio.create_task(run_in_threadpool(self._next))  # made while this one is sent
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        finally:
+            await self._ended(following)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _ended(self, following: asyncio.Task[bytes]) -> None:
+        """Wait for a piece that nobody takes any more: what makes it cannot be closed before."""
+        if not following.done():
+            await run_in_threadpool(self._answer.cancel)
+            await asyncio.wait([following])
+        if not following.cancelled():
+            following.exception()  # seen: who was to take the piece has an error already

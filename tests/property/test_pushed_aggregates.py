@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archiver.backends.influx import InfluxBackend
+from archiver.backends.parquet import ParquetBackend
 from archiver.backends.sql import SqlBackend
 from archiver.model import Interval, Kind, Status
 from archiver.ports import BackendContext, SupportsAggregation
@@ -116,11 +117,13 @@ def bits(column):
     return [struct.pack(">d", value) if isinstance(value, float) else value for value in column]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql", "influxdb"])
+@pytest.fixture(scope="module", params=["parquet", "sqlite", "postgresql", "influxdb"])
 def backend(request, tmp_path_factory):
     with ExitStack() as stack:
         context = BackendContext("it", tmp_path_factory.mktemp("it"))
-        if request.param == "influxdb":
+        if request.param == "parquet":
+            made = ParquetBackend(context, ParquetBackend.Options())
+        elif request.param == "influxdb":
             url = request.getfixturevalue("influxdb").url
             made = InfluxBackend(context, InfluxBackend.Options(url=url, database="pushed"))
             stack.callback(influxql, url, "pushed", 'DROP DATABASE "pushed"')
