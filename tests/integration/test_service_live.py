@@ -20,7 +20,12 @@ websockets = pytest.importorskip("websockets.sync.client")
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running_service(tmp_path_factory.mktemp("live")) as running:
+    """Run an archive whose journal keeps everything: a watcher whom a busy machine holds up misses nothing."""
+    directory = tmp_path_factory.mktemp("live")
+    (directory / "forebay.toml").write_text(
+        '[[backends]]\nname = "lake"\nkind = "parquet"\nlane = { flush_interval = "1h" }\n'
+    )
+    with running_service(directory) as running:
         yield running
 
 
