@@ -109,6 +109,7 @@ def matching(view: View, *, glob: str | None = None, regex: str | None = None) -
     else:
         return names
     try:  # by RE2, whose time does not explode whatever the pattern is
+        pc.match_substring_regex(pa.array([""]), pattern)  # on its own it must be one: "a)|(b" is none
         matches = pc.match_substring_regex(pa.array(names, pa.utf8()), rf"(?s)\A(?:{pattern})\z")
     except pa.ArrowInvalid:
         return []
