@@ -22,6 +22,7 @@ from archiver.query import Answer, Query, Range, Role
 from archiver.testing import influxdb
 from archiver.testing.influxdb import InfluxdbServer
 from archiver.testing.postgresql import PostgresqlServer, UnavailableError
+from archiver.testing.service import until
 
 DAYS, HOT_DAYS, WARM_DAYS = 20, 3, 10
 EVERY_NS = 600 * 10**9
@@ -116,7 +117,7 @@ def site(tmp_path: Path, postgresql: PostgresqlServer, hot: InfluxdbServer) -> I
         for batch in samples(start):
             archive.intake.submit(batch).result()
             model.write({"g": batch})
-        assert archive.flush()
+        until(archive.flush)
         archive.keep()
         yield Site(archive, model, hot, Interval(start, now()))
 

@@ -89,7 +89,7 @@ def test_samples_that_are_refused_are_put_aside(make_archive: Callable[..., Arch
     groups = [{"name": "g", "elements": ["*"], "backends": ["hot"]}]
     weeks = T0 + np.arange(4) * 7 * 86_400 * 10**9
     with make_archive(backends=backends, groups=groups) as archive:
-        assert archive.wait_ready()
+        until(archive.wait_ready)
         client = Client(InfluxOptions(url=server.url, database="plant"), "somebody else")
         client.connect()
         client.write(f'g,element=z float="text" {weeks[2]}\n'.encode())

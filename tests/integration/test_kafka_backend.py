@@ -21,6 +21,7 @@ from archiver.model import Interval, PermanentError, SampleBatch, TransientError
 from archiver.ports import Backend, BackendContext, Position
 from archiver.query import Query, Range
 from archiver.testing.patience import SOON_S
+from archiver.testing.service import until
 
 Open = Callable[..., Any]
 
@@ -225,10 +226,10 @@ def test_an_archive_with_a_feed_answers_from_the_other_backend(kafka: Any, topic
         "groups": [{"name": "all", "elements": ["e*"], "backends": ["feed", "lake"], "smoothing": deadband}],
     }
     with Archive(config.parse(given)) as archive:
-        assert archive.wait_ready()
+        until(archive.wait_ready)
         for number in (3, 1, 2):  # late ones too: a lane asks its backend about those, if it can be asked
             archive.intake.submit(part(number)).result()
-        assert archive.flush()
+        until(archive.flush)
         answer = archive.query(Query(("e1",), Interval(0, 100)))
         assert answer.table()["source_time"].to_pylist() == list(range(10, 40))
         assert ([part.backend for part in answer.parts], answer.missing) == (["lake"], [])

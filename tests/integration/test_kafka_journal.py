@@ -331,8 +331,8 @@ def test_archive_and_broker_are_killed(kafka: Any, topic: str, tmp_path: Path) -
     for during in (lambda: None, restart, lambda: None, lambda: None):
         first = run_until_killed(given, first, 25, during)
     with Archive(config.parse(given)) as archive:
-        assert archive.wait_ready()
-        assert archive.flush(SOON_S)
+        until(archive.wait_ready)
+        until(archive.flush)
         names = [f"e{n}" for n in range(7)]
         lake = Counter(
             time // 1_000_000
@@ -359,12 +359,12 @@ def test_what_others_append_is_archived_and_trimmed(kafka: Any, topic: str, tmp_
     given = document(tmp_path, kafka.servers, topic)
     given["backends"] = given["backends"][:1]
     with Archive(config.parse(given)) as archive:
-        assert archive.wait_ready()
+        until(archive.wait_ready)
         other = open_journal()
         offset = other.append(numbered(0)).result(SOON_S)
         archive.intake.submit(numbered(100)).result(SOON_S)
         assert archive.journal.wait(offset, SOON_S)
-        assert archive.flush(SOON_S)
+        until(archive.flush)
         archive.keep()
         found = archive.lanes["lake"].backend.read(["a"], ALWAYS)
         assert [time for batch in found for time in batch.source_time.tolist()] == list(range(200))

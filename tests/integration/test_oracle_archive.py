@@ -68,11 +68,11 @@ def values(double: OracleDouble) -> list[float]:
 def test_samples_that_the_table_refuses_become_dead_letters(double: OracleDouble, data: Path) -> None:
     with opened(data) as archive:
         archive.intake.submit(ramp(0, 10)).result()
-        assert archive.flush()
+        until(archive.flush)
         with connect(double.url) as connection, connection.cursor() as cursor:
             cursor.execute("ALTER TABLE forebay_samples_all ADD CONSTRAINT sane CHECK (float_value <> 13)")
         archive.intake.submit(ramp(10, 10)).result()
-        assert archive.flush()
+        until(archive.flush)
         (letter,) = [letter for letter in archive.dead_letters.list() if letter.lane == "site"]
         assert archive.dead_letters.samples(letter.id).source_time.tolist() == [T0 + 13_000_000_000]
         assert "ORA-02290" in letter.reason
@@ -98,11 +98,11 @@ def test_a_copy_fills_oracle_from_the_lake(double: OracleDouble, data: Path) -> 
     (data / "forebay.toml").write_text(text.replace('backends = ["lake", "site"]', 'backends = ["lake"]'))
     with opened(data) as archive:
         archive.intake.submit(ramp(0, 12_000)).result()
-        assert archive.flush()
+        until(archive.flush)
     (data / "forebay.toml").write_text(text)
     for stored, present in ((12_000, 0), (0, 12_000)):
         with opened(data) as archive:
-            archive.wait_ready()
+            until(archive.wait_ready)
             receipt = archive.copy("lake", "site", ALWAYS)
         assert (receipt.read, receipt.stored, receipt.duplicates) == (12_000, stored, present)
     assert values(double) == [float(i) for i in range(12_000)]
@@ -114,7 +114,7 @@ def test_the_review_names_the_files_of_the_lake(
     with opened(data) as archive:
         archive.intake.submit(ramp(0, 10)).result()
         archive.intake.submit(ramp(DAY_NS // 1_000_000_000, 10)).result()
-        assert archive.flush()
+        until(archive.flush)
     done = forebay("oracle", "ddl", "--data", data, "--hybrid-before", "2026-01-02T00:00:00Z")
     assert done.code == 0, done.errors
     day = next((data / "lake").glob("group=*/day=2026-01-01/bucket=*/*.parquet"))
