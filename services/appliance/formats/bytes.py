@@ -20,8 +20,7 @@ Lengths = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 _SEVEN, _LOW = np.uint64(7), np.uint64(0x7F)
 _ESCAPE, _LINE_FEED, _RETURN = 0x1B, 0x0A, 0x0D
-_CODES = np.zeros(256, np.uint8)
-_CODES[[_ESCAPE, _LINE_FEED, _RETURN]] = 1, 2, 3
+_CODES = bytes({_ESCAPE: 1, _LINE_FEED: 2, _RETURN: 3}.get(byte, 0) for byte in range(256))
 
 
 @dataclass(frozen=True)
@@ -125,9 +124,9 @@ def lines(rows: Sequence[Matrix | Ragged]) -> bytes:
     """
     ended = joined([*rows, same(b"\n", len(rows[0]))])
     content = ended.content
-    codes = _CODES.take(content)
+    codes = np.frombuffer(bytearray(content.tobytes().translate(_CODES)), np.uint8)
     codes[np.cumsum(ended.lengths) - 1] = 0  # the line feed that ends the row
-    special = np.flatnonzero(codes)
+    special = np.flatnonzero(codes != 0)
     content[special] = _ESCAPE
     return np.insert(content, special + 1, codes[special]).tobytes()
 

@@ -23,7 +23,7 @@ from services.appliance.formats.bytes import Matrix, Ragged, fixed, joined, line
 from services.appliance.series import Series
 
 MEDIA_TYPE = "application/x-protobuf"
-_PIECE_ROWS = 65_536
+_PIECE_ROWS = 8_192
 _YEAR = "datetime64[Y]"
 _INT32 = np.iinfo(np.int32)
 Part = Matrix | Ragged
