@@ -51,6 +51,7 @@ from archiver.ports import Backend, BackendContext, Coverage, Journal
 from archiver.query import Answer, Missing, Query, execute, expand, plan, values_at
 from archiver.query.elements import is_glob
 from archiver.query.limits import Callers
+from archiver.security.files import replace_file
 
 _LOG = logging.getLogger(__name__)
 _PAUSED = "paused"
@@ -162,10 +163,9 @@ class Archive:
     def _note_settings(self) -> None:
         """Write down what is in force: commands that find nobody running here go by it."""
         path = self.directory / LAST_RUN_FILE
-        fresh = path.with_suffix(".new")
+        content = self.settings.model_dump_json(exclude={"data", "server"})
         try:
-            fresh.write_text(self.settings.model_dump_json(exclude={"data", "server"}), encoding="utf-8")
-            fresh.replace(path)
+            replace_file(path, content.encode(), synced=False)  # private: addresses of databases have passwords
         except OSError as exc:
             _LOG.warning("%s could not be written: %s; other commands go by the one before", path, exc.strerror)
 

@@ -228,6 +228,16 @@ class View:
         with self._audit.change(self.caller, "repair", **what):
             return self._archive.verify(backends, plan, repair, progress)
 
+    def check_whole(self) -> None:
+        """Raise for a caller with groups: what follows is of all of the archive.
+
+        Raises
+        ------
+        ForbiddenError
+        """
+        if not self.sight.is_whole:
+            raise ForbiddenError("this is for callers of all archive groups")
+
     # -- inside ---------------------------------------------------------------------------------------
 
     @property

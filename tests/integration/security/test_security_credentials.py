@@ -4,6 +4,7 @@ import base64
 
 import pytest
 
+from archiver.config import LAST_RUN_FILE
 from archiver.model import ConfigurationError, TransientError
 from archiver.security import Role
 from archiver.security.keys import FILE, LOCAL_FILE
@@ -236,3 +237,10 @@ def test_without_a_record_there_is_no_change_and_no_audited_read(make_doors, mon
     read = doors.get("/v1/samples/latest", key)
     assert (change.status_code, read.status_code) == (503, 503)
     assert doors.archive.catalog.get("A:one").metadata.unit == ""
+
+
+def test_what_may_hold_passwords_is_private(doors):
+    modes = {LAST_RUN_FILE: (doors.archive.directory / LAST_RUN_FILE).stat().st_mode & 0o777}
+    doors.key(Role.READ)
+    modes[FILE] = (doors.archive.directory / FILE).stat().st_mode & 0o777
+    assert set(modes.values()) == {0o600}
