@@ -29,6 +29,7 @@ from archiver.journal.frames import (
     to_buffers,
 )
 from archiver.model import PermanentError
+from archiver.model.disk import make_folder, sync
 
 _LOG = logging.getLogger(__name__)
 _SEGMENT_BYTES = 32 * 2**20
@@ -191,7 +192,7 @@ class Segments:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)  # an empty one of the same name may be there, after a failure
-        sync_folder(self._folder)
+        sync(self._folder)
         self._append_to(path)
         segment = Segment(path, head, head.first - 1, head.newest)
         with self._lock:
@@ -224,7 +225,7 @@ class Segments:
                 os.fsync(file.fileno())
         fresh.replace(self._folder / "trimmed")
         if gone:
-            sync_folder(self._folder)
+            sync(self._folder)
         for segment in gone:
             _index_of(segment.path).unlink(missing_ok=True)
             segment.path.unlink(missing_ok=True)
@@ -351,21 +352,6 @@ class Segments:
             return int((self._folder / "trimmed").read_text())
         except (FileNotFoundError, ValueError):  # torn by a power cut: what comes back is trimmed once more
             return 0
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder that stays after a power cut."""
-    folder.mkdir(parents=True, exist_ok=True)
-    sync_folder(folder.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write(descriptor: int, buffers: Sequence[bytes | memoryview]) -> None:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from archiver.model import PermanentError, TransientError, format_time
+from archiver.model.disk import sync
 from archiver.model.time import now
 from archiver.security.chain import DIRECTORY, FIRST, HEAD, Record, files_of, parse, seal
-from archiver.security.files import PRIVATE, give_to_owner, replace_file, sync_directory
+from archiver.security.files import PRIVATE, give_to_owner, replace_file
 from archiver.security.roles import Caller
 
 _LARGEST = 16 * 2**20
@@ -103,7 +104,7 @@ class AuditLog:
             os.fsync(file.fileno())
         if not size:
             give_to_owner(path)
-            sync_directory(self._directory)
+            sync(self._directory)
         self._end, self._number, self._hash = (path, size + len(line)), record["number"], record["hash"]
         head = {"number": record["number"], "hash": record["hash"]}
         replace_file(self._directory / HEAD, json.dumps(head).encode(), synced=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from archiver.model.disk import sync
+
 PRIVATE = 0o600
 
 
@@ -27,7 +29,7 @@ def replace_file(path: Path, content: bytes, *, synced: bool = True) -> None:
         fresh.unlink(missing_ok=True)
         raise
     if synced:
-        sync_directory(path.parent)
+        sync(path.parent)
 
 
 def give_to_owner(path: Path) -> None:
@@ -35,12 +37,3 @@ def give_to_owner(path: Path) -> None:
     if os.geteuid() == 0:
         owner = path.parent.stat()
         os.chown(path, owner.st_uid, owner.st_gid)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make it durable that a file was made, renamed or removed in a directory."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,8 +7,7 @@ import os
 from pathlib import Path
 from typing import TextIO
 
-from archiver.backends.parquet import disk
-from archiver.model import TransientError
+from archiver.model import TransientError, disk
 
 _FILE = "_forebay/lock"
 

@@ -17,10 +17,9 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
 from deltalake.transaction import AddAction, RemoveAction
 
-from archiver.backends.parquet import disk
 from archiver.backends.parquet.entry import FileEntry
 from archiver.backends.parquet.schema import PARTITION_COLUMNS, TABLE_SCHEMA
-from archiver.model import TransientError
+from archiver.model import TransientError, disk
 from archiver.model.time import now
 from archiver.ports import Position
 

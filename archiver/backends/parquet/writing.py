@@ -10,11 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from archiver.backends.parquet import disk
 from archiver.backends.parquet.encoding import Encodings, encodings_of, writer_properties
 from archiver.backends.parquet.entry import Cell, FileEntry, Level, Names, PieceBuilder
 from archiver.backends.parquet.schema import to_stored
-from archiver.model import Kind, SampleBatch, schema_of
+from archiver.model import Kind, SampleBatch, disk, schema_of
 
 ROW_GROUP_ROWS = 131_072
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from archiver.backends.parquet import disk, sidecar
+from archiver.backends.parquet import sidecar
 from archiver.backends.parquet.index import Index
 from archiver.backends.parquet.log import DeltaLog
-from archiver.model import TransientError
+from archiver.model import TransientError, disk
 from archiver.ports import Position
 
 START = 1_767_225_600_000_000_000

@@ -1,4 +1,4 @@
-"""Makes files and folders durable: delta-rs and pyarrow sync nothing."""
+"""Makes files and folders durable."""
 
 from __future__ import annotations
 
