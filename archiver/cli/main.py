@@ -37,7 +37,7 @@ def main() -> None:
     """Run the command line; an error that has a reason is shown as that reason, not as a trace."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
     try:
-        build()()
+        build()(prog_name="forebay")  # whatever started it
     except ForebayError as exc:
         typer.echo(f"forebay: {exc}", err=True)
         usage = isinstance(exc, (ConfigurationError, InvalidInputError, NotFoundError))
