@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -156,11 +156,15 @@ def _document(problem: Problem, detail: str) -> dict[str, Any]:
     return {"type": problem.type, "title": problem.title, "status": problem.status, "detail": detail}
 
 
-async def _on_forebay_error(request: Request, exc: Exception) -> JSONResponse:
+async def _on_forebay_error(request: Request | WebSocket, exc: Exception) -> JSONResponse:
     assert isinstance(exc, ForebayError), "registered for it"
-    if problem_of(exc).status >= 500:
-        _LOG.warning("%s %s: %s: %s", request.method, request.url.path, type(exc).__name__, exc)
-    return response_to(exc)
+    answer = response_to(exc)
+    if answer.status_code >= 500:
+        method = request.scope.get("method", "WEBSOCKET")
+        _LOG.warning("%s %s: %s: %s", method, request.url.path, type(exc).__name__, exc)
+    if isinstance(request, WebSocket):  # it was not accepted yet
+        await request.send_denial_response(answer)
+    return answer
 
 
 async def _on_validation_error(request: Request, exc: Exception) -> JSONResponse:

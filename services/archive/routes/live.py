@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from archiver.model import ForebayError
 from services.archive.live import Event, Live
 from services.archive.parameters import duration_of
+from services.common.errors import UnauthorizedError
 from services.common.security import Reader
 
 router = APIRouter(tags=["live"])
@@ -61,8 +63,9 @@ async def watch(
 
 async def _lines(first: Event, events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
     yield _line(first)
-    async for event in events:
-        yield _line(event)
+    with contextlib.suppress(UnauthorizedError):  # the key has ended, and so does what it opened
+        async for event in events:
+            yield _line(event)
 
 
 def _line(event: Event) -> bytes:

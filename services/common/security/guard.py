@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hmac
 import logging
 from urllib.parse import urlsplit
@@ -58,11 +59,23 @@ class Guard:
         caller = await self.identify(connection, influx=influx)
         principal = caller.principal
         if principal.may(role):
-            return View(self._archive, caller, self.audit)
+            return View(self._archive, caller, self.audit, functools.partial(self._holds, connection, role, influx))
         if principal.name == "anonymous":
             raise UnauthorizedError(f"this needs a key with the role {role}: {HOW}")
         await run_in_threadpool(self._note, connection, caller, f"the role {role} is missing")
         raise ForbiddenError(f"{principal.name} may not do this: it needs the role {role}")
+
+    def _holds(self, connection: HTTPConnection, role: Role, influx: bool) -> bool:
+        """Return whether a request that was let in would be again: for answers that have no end."""
+        text = presented(connection, influx=influx)
+        try:
+            principal = None if text is None else self._known(text)
+            if principal is None and text is not None and self._needs_credentials:
+                tokens = self._tokens_now()
+                return tokens is not None and tokens.check(text).may(role)
+            return (principal or self._anonymous(connection)).may(role)
+        except ForebayError:
+            return False
 
     async def identify(self, connection: HTTPConnection, *, influx: bool = False) -> Caller:
         """Return who sends a request, from where.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -21,15 +22,18 @@ from archiver.pipeline.dead_letters import DeadLetter
 from archiver.pipeline.explain import Explanation
 from archiver.pipeline.intake import IntakeReceipt
 from archiver.pipeline.ledger import Total
+from archiver.pipeline.retention import HeldSegment
 from archiver.pipeline.verification import Plan, Report
+from archiver.ports import Segment
 from archiver.query import Answer, Missing, Query
 from archiver.security import AuditLog, Caller
-from services.common.errors import ForbiddenError
+from services.common.errors import ForbiddenError, UnauthorizedError
 from services.common.security.sight import Sight
 
 Progress = Callable[[int, int], None]
 T = TypeVar("T")
 _NAMED = 20
+_RECHECK_S = 1.0
 
 
 class View:
@@ -41,11 +45,16 @@ class View:
         Open.
     caller : Caller
     audit : AuditLog
+    holds : callable
+        Whether its credentials count still.
     """
 
-    def __init__(self, archive: Archive, caller: Caller, audit: AuditLog) -> None:
+    def __init__(
+        self, archive: Archive, caller: Caller, audit: AuditLog, holds: Callable[[], bool] = lambda: True
+    ) -> None:
         self._archive = archive
         self._audit = audit
+        self._holds = holds
         self.caller = caller
         self.sight = Sight(archive, caller.principal.groups)
 
@@ -107,11 +116,24 @@ class View:
         return self._archive.activity(names, interval)
 
     def watch(self, patterns: Sequence[str]) -> Callable[[str], bool]:
-        """Return what says of which elements a caller who watches some gets samples; hidden ones never send any."""
+        """Return what says of which elements a caller who watches some gets samples; hidden ones never send any.
+
+        Once the caller's credentials have ended it raises `UnauthorizedError`.
+        """
         matches = [re.compile(fnmatch.translate(pattern)).match for pattern in patterns]
         names = [v.name for v in self.elements() if v.name in patterns or any(match(v.name) for match in matches)]
         self._note_read("watch", names)
-        return self.sight.admits
+        checked = time.monotonic()
+
+        def allowed(name: str) -> bool:
+            nonlocal checked
+            if time.monotonic() - checked > _RECHECK_S:
+                checked = time.monotonic()
+                if not self._holds():
+                    raise UnauthorizedError("the credentials have ended")
+            return self.sight.admits(name)
+
+        return allowed
 
     def groups(self) -> list[GroupSettings]:
         """Return the archive groups, as configured."""
@@ -124,6 +146,12 @@ class View:
         """
         states = self._archive.backend_states()
         return states if self.sight.is_whole else [self._of_groups(state) for state in states]
+
+    def segments(self, backend: str | None = None, group: str | None = None) -> list[HeldSegment]:
+        """Return the segments that backends hold of the caller's groups; see `Archive.segments`."""
+        self.sight.check_groups([] if group is None else [group])
+        held = self._archive.segments(backend, group)
+        return [one for one in held if self.sight.has_group(one.segment.group)]
 
     def totals(self) -> list[Total]:
         """Return the ledger's counts by lane, group, outcome and reason."""
@@ -194,6 +222,13 @@ class View:
     def discard(self, backend: str) -> int:
         """Have a backend never get what it lacks by now; see `Archive.discard`."""
         return self._change_backend("discard", backend, self._archive.discard)
+
+    def drop_segments(self, backend: str, group: str, before: int) -> list[Segment]:
+        """Drop a backend's oldest segments of one of the caller's groups; see `Archive.drop_segments`."""
+        self.sight.check_groups([group])
+        what = {"backend": backend, "group": group, "before": format_time(before)}
+        with self._audit.change(self.caller, "drop segments", **what):
+            return self._archive.drop_segments(backend, group, before)
 
     def replay_dead_letter(self, number: int, mended: SampleBatch | None = None) -> IntakeReceipt:
         """Send a dead letter, or mended samples in its place, through the intake; returns when they are durable."""

@@ -1,5 +1,6 @@
 """`forebay up` as it is run: keys that come and go meanwhile, commands beside it, encrypted connections."""
 
+import contextlib
 import datetime
 import ipaddress
 import ssl
@@ -12,8 +13,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from archiver.security.keys import LOCAL_FILE
+from archiver.testing.patience import SOON_S
 from archiver.testing.service import COMMAND, running_service
 
 LINE = b"m,element=T1 value=20.5"
@@ -180,3 +184,33 @@ def test_a_certificate_that_cannot_be_used_is_named(tmp_path, authority):
     configured(tmp_path, authority, certificate=authority.issue("other")[0])
     with pytest.raises(RuntimeError, match=r"tls\.certificate, tls\.key = "), running_service(tmp_path):
         pass
+
+
+# -- what has no end ----------------------------------------------------------------------------------
+
+
+def test_who_watches_needs_a_key_and_is_sent_away_when_it_ends(tmp_path, forebay):
+    data = ("--data", tmp_path)
+    watcher = forebay("keys", "create", "watcher", "--role", "read", *data).text.strip()
+    gateway = forebay("keys", "create", "gateway", "--role", "ingest", *data).text.strip()
+    with running_service(tmp_path) as service:
+        address = f"{service.url.replace('http', 'ws')}/v1/live?element=T1"
+        for key, status in ((None, 401), ("wrong", 401), (gateway, 403)):
+            headers = {} if key is None else bearer(key)
+            with pytest.raises(InvalidStatus) as refused:
+                connect(address, additional_headers=headers, proxy=None)
+            assert refused.value.response.status_code == status
+            assert httpx.get(f"{service.url}/v1/live?element=T1", headers=headers).status_code == status
+        with connect(address, additional_headers=bearer(watcher), proxy=None) as socket:
+            assert '"event":"latest"' in socket.recv(SOON_S)
+            forebay("keys", "revoke", "watcher", *data)
+
+            def watch_on():
+                while True:
+                    httpx.post(f"{service.url}/write", content=LINE, headers=bearer(gateway)).raise_for_status()
+                    with contextlib.suppress(TimeoutError):
+                        socket.recv(0.1)
+
+            with pytest.raises(ConnectionClosed) as closed:
+                watch_on()
+            assert closed.value.rcvd.code == 1008
