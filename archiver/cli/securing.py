@@ -90,7 +90,9 @@ def show_audit(
         typer.echo("".join(json.dumps(record) + "\n" for record in found), nl=False)
         return
     shown = ("number", "time", "actor", "origin", "action", "what", "result")
-    rows = [{name: record[name] for name in shown} | {"what": _words(record["what"])} for record in found]
+    rows = [
+        {name: _plain(_words(record[name]) if name == "what" else record[name]) for name in shown} for record in found
+    ]
     typer.echo(table(rows), nl=False)
 
 
@@ -117,6 +119,13 @@ def _check_groups(names: Sequence[str], settings: Settings) -> None:
         if name not in known:
             hint = did_you_mean(name, known, f"there are {', '.join(known)}")
             raise InvalidInputError(f"--group {name}: there is no archive group of this name; {hint}")
+
+
+def _plain(value: object) -> object:
+    """Return a text without what would move the cursor of a terminal: parts of it came from whoever asked."""
+    if not isinstance(value, str):
+        return value
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
 
 
 def _words(what: dict[str, object]) -> str:

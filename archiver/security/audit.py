@@ -19,7 +19,8 @@ from archiver.security.files import PRIVATE, give_to_owner, replace_file
 from archiver.security.roles import Caller
 
 _LARGEST = 16 * 2**20
-_TAIL = 64 * 2**10
+_TAIL = 2**20  # a record is shorter
+_LONGEST_TEXT, _MOST_ITEMS = 1000, 30
 BEGUN, DONE = "begun", "done"
 
 
@@ -91,8 +92,8 @@ class AuditLog:
                 "origin": caller.origin,
                 "request": caller.request,
                 "action": action,
-                "what": what,
-                "result": result,
+                "what": _bounded(what),
+                "result": _bounded(result),
                 "previous": self._hash,
             }
         )
@@ -154,3 +155,14 @@ class AuditLog:
             yield
         finally:
             os.close(descriptor)
+
+
+def _bounded(value: Any) -> Any:
+    """Return plain values, cut where they are long: whoever asks decides on them, and the log is for people."""
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST_TEXT else f"{value[:_LONGEST_TEXT]}…"
+    if isinstance(value, list | tuple):
+        return [*map(_bounded, value[:_MOST_ITEMS]), *(["…"] if len(value) > _MOST_ITEMS else [])]
+    if isinstance(value, dict):
+        return {_bounded(name): _bounded(item) for name, item in list(value.items())[:_MOST_ITEMS]}
+    return value

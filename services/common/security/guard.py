@@ -44,6 +44,7 @@ class Guard:
         self.keys = Keys(archive.directory)
         self.audit = AuditLog(archive.directory)
         self.failures = Failures()
+        self._denials = Failures()  # bounds what is recorded: a key that is right has no reason to wait
         self._archive = archive
         self._is_local = is_loopback(server.host)
         self._local_digest = digest_of(local_key) if local_key else ""
@@ -62,7 +63,8 @@ class Guard:
             return View(self._archive, caller, self.audit, functools.partial(self._holds, connection, role, influx))
         if principal.name == "anonymous":
             raise UnauthorizedError(f"this needs a key with the role {role}: {HOW}")
-        await run_in_threadpool(self._note, connection, caller, f"the role {role} is missing")
+        if self._denials.spend(caller.origin):
+            await run_in_threadpool(self._note, connection, caller, f"the role {role} is missing")
         raise ForbiddenError(f"{principal.name} may not do this: it needs the role {role}")
 
     def _holds(self, connection: HTTPConnection, role: Role, influx: bool) -> bool:
@@ -126,7 +128,8 @@ class Guard:
                 return tokens.check(text)
             except UnauthorizedError as exc:
                 why = str(exc)
-        self._note(connection, caller, why)
+        if self.failures.spend(caller.origin):
+            self._note(connection, caller, why)
         raise UnauthorizedError(f"these credentials are not valid, or not any more: {HOW}")
 
     def _tokens_now(self) -> Tokens | None:
@@ -139,9 +142,7 @@ class Guard:
         return self._tokens
 
     def _note(self, connection: HTTPConnection, caller: Caller, why: str) -> None:
-        """Record that somebody was refused, as long as the address does not do it all the time."""
-        if not self.failures.spend(caller.origin):
-            return
+        """Record that somebody was refused."""
         try:
             self.audit.record(caller, "refused", why, path=connection.url.path[:200])
         except ForebayError as exc:  # it is refused in any case

@@ -44,6 +44,10 @@ class Sight:
             return True
         return not self._groups.isdisjoint(self._archive.groups.groups_of(name))
 
+    def groups_of(self, name: str) -> list[str]:
+        """Return the archive groups of an element that are the caller's, in the order of the configuration."""
+        return [group for group in self._archive.groups.groups_of(name) if self.has_group(group)]
+
     def find(self, name: str) -> ElementVersion | None:
         """Return the present version of an element, by its name or an alias; None when there is none to be seen."""
         version = self._archive.catalog.find(name)

@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from archiver.security import AuditLog, Caller, Principal
 from archiver.security.keys import LOCAL_FILE
 from archiver.testing.patience import SOON_S
 from archiver.testing.service import COMMAND, running_service
@@ -71,6 +72,11 @@ def test_keys_are_made_without_a_running_archive_and_mistakes_are_named(tmp_path
     assert (wrong.code, "did you mean 'all'" in wrong.errors) == (2, True)
     assert forebay("keys", "create", "first", "--role", "read", *data).code == 2
     assert forebay("keys", "revoke", "nobody", *data).code == 2
+    log = AuditLog(tmp_path / "new")
+    log.record(Caller(Principal.of("oidc:\x1b[2Jnobody", [])), "describe", element="a\nb")
+    shown = forebay("audit", "show", "--last", "1", *data).text
+    assert "\x1b" not in shown
+    assert len(shown.splitlines()) == 2
     file = next((tmp_path / "new" / "audit").glob("*.jsonl"))
     file.write_text(file.read_text().replace("administer", "read", 1))
     broken = forebay("audit", "verify", *data)

@@ -185,3 +185,11 @@ def test_what_cannot_be_recorded_is_not_done(tmp_path):
     with pytest.raises(TransientError, match="nothing is done"), AuditLog(tmp_path).change(SOMEBODY, "copy"):
         done.append("copy")
     assert done == []
+
+
+def test_what_somebody_sends_does_not_make_a_record_too_long_to_be_found_again(tmp_path):
+    flood = {"text": "x" * 10**6, "names": ["y" * 10**4] * 10**3, "nested": {"z": ["w" * 10**5] * 100}}
+    AuditLog(tmp_path).record(SOMEBODY, "describe", "failed: " + "v" * 10**6, **flood)
+    AuditLog(tmp_path).record(SOMEBODY, "describe")
+    assert verify(tmp_path).faults == ()
+    assert max(len(line) for _, line in lines_of(tmp_path)) < 100_000
