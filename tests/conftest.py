@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,12 @@ settings.register_profile("ci", settings.get_profile("default"), derandomize=Tru
 settings.register_profile("long", settings.get_profile("default"), max_examples=1000)
 settings.register_profile("debug", settings.get_profile("default"), max_examples=10, verbosity=Verbosity.verbose)
 settings.load_profile("default")
+
+if find_spec("httpx") is not None:  # it gives up after 5 s unless it is told otherwise
+    from httpx._config import DEFAULT_TIMEOUT_CONFIG
+
+    for step in ("connect", "read", "write", "pool"):
+        setattr(DEFAULT_TIMEOUT_CONFIG, step, SOON_S)
 
 
 def _threads() -> set[threading.Thread]:
