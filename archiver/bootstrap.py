@@ -43,11 +43,12 @@ from archiver.pipeline.ledger import HELD, Ledger, Outcome, Total
 from archiver.pipeline.lock import DirectoryLock
 from archiver.pipeline.maintenance import Maintenance
 from archiver.pipeline.renames import RenamedReader
+from archiver.pipeline.retention import HeldSegment, drop_by_hand, held_segments
 from archiver.pipeline.routing import Router
 from archiver.pipeline.store import Snapshots, Store
 from archiver.pipeline.tail import TailedBackend
 from archiver.pipeline.verification import Plan, Report
-from archiver.ports import Backend, BackendContext, Coverage, Journal
+from archiver.ports import Backend, BackendContext, Coverage, Journal, Segment
 from archiver.query import Answer, Missing, Query, execute, expand, plan, values_at
 from archiver.query.elements import is_glob
 from archiver.query.limits import Callers
@@ -387,6 +388,10 @@ class Archive:
         ]
         return self.ledger.totals() + buffered + held
 
+    def segments(self, backend: str | None = None, group: str | None = None) -> list[HeldSegment]:
+        """Return the segments that backends hold; see `held_segments`. Raises for a backend that there is not."""
+        return held_segments(list(self.lanes.values()) if backend is None else [self._lane(backend)], group)
+
     def activity(self, elements: Sequence[str], interval: Interval) -> pa.Table:
         """Return how elements, by their present names, have been doing; see `archiver.pipeline.activity`."""
         self._keeper.absorb()
@@ -438,6 +443,11 @@ class Archive:
         lacking = lane.status().lag_samples
         lane.give_up_before(self.journal.state().last, "discarded")
         return lacking
+
+    def drop_segments(self, backend: str, group: str, before: int) -> list[Segment]:
+        """Drop the segments of a group in a backend that end at or before an instant (ns); see `drop_by_hand`."""
+        with self._maintenance.paused():
+            return drop_by_hand(self._lane(backend), group, before)
 
     def replay_dead_letter(
         self, letter_id: int, mended: SampleBatch | None = None, admits: Callable[[str], bool] | None = None

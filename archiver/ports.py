@@ -99,12 +99,13 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A time unit of one group in one backend; `bytes` is 0 where the backend cannot tell."""
+    """A time unit of one group in one backend; `bytes` and `files` are 0 where the backend cannot tell."""
 
     group: str
     interval: Interval
     rows: int
     bytes: int
+    files: int = 0
 
 
 @dataclass(frozen=True)

@@ -150,6 +150,12 @@ class Client:
         found: list[dict[str, Any]] = self._connection.request("GET", "/v1/backends").json()["backends"]
         return found
 
+    def segments(self, backend: str | None = None, group: str | None = None) -> list[dict[str, Any]]:
+        """Return the segments that backends hold: their times, sizes, and when retention drops them."""
+        asked = {name: value for name, value in (("backend", backend), ("group", group)) if value is not None}
+        found: list[dict[str, Any]] = self._connection.request("GET", "/v1/segments", params=asked).json()["segments"]
+        return found
+
     def explain(self, element: str, start: Time, end: Time = "now") -> list[str]:
         """Return what became of an element's samples, in sentences."""
         asked = {"element": element, "start": _time(start), "end": _time(end)}
@@ -178,6 +184,50 @@ class Client:
         counts: dict[str, int] = answer.json()["counts"]
         return counts
 
+    # -- putting right --------------------------------------------------------------------------------
+
+    def copy(
+        self, source: str, target: str, start: Time, end: Time = "now", elements: Names | None = None
+    ) -> dict[str, int]:
+        """Fill one backend from another, and return how many samples were read, stored, and there already.
+
+        It is done by the archive as a job. What stops this function, such as Ctrl-C, cancels it; to do it again is
+        harmless.
+
+        Raises
+        ------
+        ForebayError
+            What the service says is wrong with it.
+        """
+        asked = {"source": source, "target": target, "start": _time(start), "end": _time(end)}
+        chosen = None if elements is None else _names(elements)
+        return self._done("/v1/copy", {**asked, "elements": chosen}, f"filling {target}", "elements")
+
+    def verify(self, one: str, other: str, *, repair: str | None = None, **asked: Any) -> dict[str, Any]:
+        """Compare two backends, fill the one that `repair` names from the other, and return the report.
+
+        ``same`` in it says whether they hold the same. For how it is done see `copy`.
+
+        Parameters
+        ----------
+        **asked
+            Anything else that ``POST /v1/verify`` takes: ``start``, ``end``, ``elements``, ``versions``, ``shown``.
+        """
+        times = {name: _time(asked[name]) for name in ("start", "end") if name in asked}
+        chosen = None if asked.get("elements") is None else _names(asked["elements"])
+        body = {**asked, **times, "elements": chosen, "backends": [one, other], "repair": repair}
+        return self._done("/v1/verify", body, "comparing", "segments")
+
+    def _done(self, path: str, asked: Mapping[str, Any], title: str, unit: str) -> dict[str, Any]:
+        """Have something done as a job, and return what came of it."""
+        found = self._connection.request("POST", path, json=asked, headers={"Prefer": "respond-async"}).json()
+        job = Job(self, self._connection, found["id"], title, unit)
+        try:
+            return job.document()
+        except KeyboardInterrupt:
+            job.cancel()
+            raise
+
     def _table(self, path: str, asked: Sequence[tuple[str, str]]) -> Answer:
         answer = self._connection.request("GET", path, params=list(asked), headers={"Accept": _ARROW})
         return Answer.read(answer.content)
@@ -189,11 +239,13 @@ class Client:
 
 @dataclass(frozen=True)
 class Job:
-    """A query that the service reads by itself."""
+    """Long work that the service does by itself, such as reading the answer to a query."""
 
     client: Client
     connection: Connection
     id: str
+    title: str = "the archive reads"
+    unit: str = "rows"
 
     def state(self) -> dict[str, Any]:
         """Return how far it is, as ``GET /v1/jobs/{id}`` says it."""
@@ -210,6 +262,11 @@ class Job:
         """
         return Answer.read(self.connection.request("GET", self._result()).content)
 
+    def document(self) -> dict[str, Any]:
+        """Return what came of work whose result is a document; raises as `wait` does."""
+        found: dict[str, Any] = self.connection.request("GET", self._result()).json()
+        return found
+
     def save(self, path: Path | str) -> None:
         """Write the answer to a file when it is there, as an Arrow IPC stream; raises as `wait` does."""
         with self.connection.stream("GET", self._result()) as answer, Path(path).open("wb") as file:
@@ -219,9 +276,10 @@ class Job:
     def _result(self) -> str:
         """Return where the result is, when it is there."""
         pause_s = _FIRST_S
-        with self.client.bar("the archive reads", "rows") as tell:
+        with self.client.bar(self.title, self.unit) as tell:
             while (found := self.state())["state"] in ("queued", "running"):
-                tell(found["progress"].get("rows", 0), found["progress"].get("expected") or 0)
+                far = found["progress"]
+                tell(far.get("rows", far.get("done", 0)), far.get("expected", far.get("total")) or 0)
                 time.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_S)
         if found["state"] != "done":

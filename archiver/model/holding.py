@@ -14,6 +14,7 @@ class Cause(StrEnum):
 
     BACKEND_DOWN = "backend-down"
     RETENTION = "retention"
+    BY_HAND = "dropped-by-hand"
     DROPPED = "dropped-from-journal"
     LOST = "backend-lost-it"
     DEAD_LETTERED = "dead-lettered"

@@ -7,11 +7,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from archiver.model import ArchiveGroup, ForebayError, Interval, format_duration
-from archiver.model.holding import Cause
-from archiver.model.time import now
+from archiver.model import ForebayError
 from archiver.pipeline.lane import Lane
-from archiver.ports import SupportsCompaction, SupportsSegments
+from archiver.pipeline.retention import drop_expired
+from archiver.ports import SupportsCompaction
 
 _LOG = logging.getLogger(__name__)
 _EVERY_S = 60.0
@@ -73,22 +72,6 @@ class Maintenance:
 
 
 def _maintain(lane: Lane) -> None:
-    backend = lane.backend
-    if isinstance(backend, SupportsSegments):
-        for group in lane.router.groups.values():
-            if group.retention_ns:
-                _drop(lane, backend, group)
-    if isinstance(backend, SupportsCompaction):
-        backend.compact()
-
-
-def _drop(lane: Lane, backend: SupportsSegments, group: ArchiveGroup) -> None:
-    """Drop what is older than the retention; it is noted before, so that no answer is ever short without saying so."""
-    time = now() - group.retention_ns
-    old = [segment.interval for segment in backend.segments(group.name) if segment.interval.end <= time]
-    if not old:
-        return
-    reason = f"dropped: the retention of group {group.name} is {format_duration(group.retention_ns)}"
-    lane.lack(group.name, Interval(old[0].start, old[-1].end), Cause.RETENTION, reason)
-    backend.drop_before(group.name, time)
-    lane.recount()
+    drop_expired(lane)
+    if isinstance(lane.backend, SupportsCompaction):
+        lane.backend.compact()

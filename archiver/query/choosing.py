@@ -15,7 +15,7 @@ Healthy = Callable[[str], bool]
 Classes = Callable[[Iterable[str], tuple[str, ...]], list[tuple[tuple[Holding, ...], list[str]]]]
 Amount = Callable[[str, Interval], tuple[float, Interval] | None]
 """Gives, for a backend, how many samples of one element to expect in an interval, and where in it they lie."""
-_BY_DESIGN = (Cause.RETENTION, Cause.NOT_YET, Cause.NO_LONGER)
+_BY_DESIGN = (Cause.RETENTION, Cause.BY_HAND, Cause.NOT_YET, Cause.NO_LONGER)
 _EXACT, _THINNED, _SOME = range(3)
 
 

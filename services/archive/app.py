@@ -14,7 +14,18 @@ from archiver.bootstrap import Archive
 from archiver.config import ServerSettings
 from services.archive.ingest import Ingest
 from services.archive.live import Live
-from services.archive.routes import administration, elements, health, ingest, jobs, live, repair, samples, state
+from services.archive.routes import (
+    administration,
+    elements,
+    health,
+    ingest,
+    jobs,
+    live,
+    repair,
+    samples,
+    segments,
+    state,
+)
 from services.common import problems
 from services.common.bodies import BodyBudget
 from services.common.caching import ConditionalGet
@@ -78,7 +89,7 @@ def create_app(archive: Archive, settings: ServerSettings, local_key: str | None
     app.add_middleware(CompressMiddleware, brotli=False)
     app.add_middleware(RequestCounter, counts=counts)
     app.add_middleware(RequestIds)
-    for module in (ingest, samples, live, jobs, elements, state, repair, administration, health):
+    for module in (ingest, samples, live, jobs, elements, state, segments, repair, administration, health):
         app.include_router(module.router)
     app.add_api_route("/openapi.json", lambda: app.openapi(), include_in_schema=False, dependencies=[_API])
     for name in registry.names(registry.SERVICES):

@@ -18,17 +18,27 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
-from archiver.model import BackpressureError, ForebayError, InvalidInputError, NotFoundError, StoppedError, format_time
+from archiver.model import (
+    BackpressureError,
+    ForebayError,
+    InvalidInputError,
+    NotFoundError,
+    PermanentError,
+    StoppedError,
+    TransientError,
+    format_time,
+)
 from archiver.model.interruption import Interruption
 from archiver.model.time import now
 from archiver.security.files import replace_file
 from services.common.problems import document_of
 
 _LOG = logging.getLogger(__name__)
-_WORKERS = 2
+_WORKERS = 4  # a copy of months goes on for hours beside the others
 _MOST_WAITING = 100
 _KEPT_NS = 24 * 3600 * 10**9
 _RETRY_S = 10.0
+_SPARE_BYTES = 2**30
 
 
 class State(StrEnum):
@@ -99,9 +109,30 @@ class Running:
     """What the work itself has: where the result goes, who wants it to stop, and whom it tells how far it is."""
 
     def __init__(self, result: IO[bytes], tell: Callable[[Mapping[str, Any]], None]) -> None:
-        self.result = result
+        self._result = result
         self.tell = tell
         self.stop = Interruption()
+        self.bytes = 0
+
+    def write(self, piece: bytes) -> None:
+        """Append to the result.
+
+        Raises
+        ------
+        PermanentError
+            The disk would be full: what is left of it is for samples.
+        """
+        if shutil.disk_usage(self._result.fileno()).free < _SPARE_BYTES + len(piece):
+            raise PermanentError(
+                f"the disk of the data directory has less than {_SPARE_BYTES >> 20} MiB left, which are for samples: "
+                "ask for less, or forget jobs that are done"
+            )
+        self._result.write(piece)
+        self.bytes += len(piece)
+
+    def close(self) -> None:
+        """End the result; an error of the disk may come as late as this."""
+        self._result.close()
 
 
 Work = Callable[[Running], None]
@@ -121,6 +152,7 @@ class Jobs:
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._running: dict[str, Running] = {}
+        self._closed = False
         self._pool = ThreadPoolExecutor(_WORKERS, "job")
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         for folder in sorted(directory.iterdir()):
@@ -128,14 +160,16 @@ class Jobs:
 
     def close(self) -> None:
         """Stop what is under way."""
+        self._pool.shutdown(wait=False, cancel_futures=True)  # first: none of those that wait begins any more
         with self._lock:
+            self._closed = True
             running = list(self._running.values())
         for work in running:
             work.stop.set()
-        self._pool.shutdown(cancel_futures=True)
+        self._pool.shutdown()
 
     def submit(self, owner: str, request: Mapping[str, Any], media_type: str, work: Work, key: str = "") -> Job:
-        """Take a piece of work; the one that came with the same key before, if there was one.
+        """Take a piece of work; the one that came with the same key before, unless that came to nothing.
 
         Raises
         ------
@@ -143,10 +177,13 @@ class Jobs:
             Something else came with this key before.
         BackpressureError
             Too many wait already.
+        TransientError
+            It cannot be kept.
         """
         self._forget_old()
         with self._lock:
-            same = [job for job in self._jobs.values() if key and (job.owner, job.key) == (owner, key)]
+            mine = (job for job in self._jobs.values() if key and (job.owner, job.key) == (owner, key))
+            same = [job for job in mine if job.state not in (State.FAILED, State.CANCELLED)]
             if same and dict(same[0].request) != dict(request):
                 raise InvalidInputError(f"Idempotency-Key {key!r} came with another request before: choose a new one")
             if same:
@@ -154,9 +191,14 @@ class Jobs:
             if sum(job.state is State.QUEUED for job in self._jobs.values()) >= _MOST_WAITING:
                 raise BackpressureError(f"{_MOST_WAITING} jobs wait already", _RETRY_S)
             job = Job(secrets.token_hex(12), owner, request, media_type, key, created=now())
-            (self._directory / job.id).mkdir(mode=0o700)
-            self._keep(job)
-        self._pool.submit(self._run, job.id, work)
+            try:
+                (self._directory / job.id).mkdir(mode=0o700)
+                self._keep(job)
+                self._pool.submit(self._run, job.id, work)
+            except (OSError, RuntimeError) as exc:  # the disk is full, or the service is on its way down
+                self._jobs.pop(job.id, None)
+                shutil.rmtree(self._directory / job.id, ignore_errors=True)
+                raise TransientError(f"the job cannot be kept: {exc}; ask again") from exc
         return job
 
     def of(self, owner: str) -> list[Job]:
@@ -182,8 +224,8 @@ class Jobs:
 
     def remove(self, owner: str, job_id: str) -> None:
         """Cancel a job that has not ended; forget one that has, with its result."""
-        job = self.get(owner, job_id)
         with self._lock:
+            job = self.get(owner, job_id)
             running = self._running.get(job.id)
             if running is None and job.state is State.QUEUED:
                 self._keep(replace(job, state=State.CANCELLED, ended=now()))
@@ -196,18 +238,38 @@ class Jobs:
     # -- doing ----------------------------------------------------------------------------------------
 
     def _run(self, job_id: str, work: Work) -> None:
+        try:
+            running = self._begin(job_id)
+        except OSError as exc:
+            self._end(job_id, _failed(exc))
+            return
+        if running is None:
+            return
+        try:
+            end = self._outcome(running, work)
+            running.close()
+        except OSError as exc:
+            end = _failed(exc)
+        self._end(job_id, end)
+
+    def _begin(self, job_id: str) -> Running | None:
         with self._lock:
             job = self._jobs.get(job_id)
-            if job is None or job.state is not State.QUEUED:  # cancelled while it waited
-                return
+            if job is None or job.state is not State.QUEUED or self._closed:  # cancelled while it waited
+                return None
+            self._keep(replace(job, state=State.RUNNING))
             result = self.result(job).open("wb")
             running = self._running[job_id] = Running(result, lambda progress: self._tell(job_id, progress))
-            self._keep(replace(job, state=State.RUNNING))
-        with result:
-            end = self._outcome(running, work)
+            return running
+
+    def _end(self, job_id: str, end: Mapping[str, Any]) -> None:
         with self._lock:
-            del self._running[job_id]
-            self._keep(replace(self._jobs[job_id], ended=now(), **end))
+            self._running.pop(job_id, None)
+            job = self._jobs[job_id] = replace(self._jobs[job_id], ended=now(), **end)
+            try:
+                self._keep(job)
+            except OSError:
+                _LOG.exception("the end of job %s was not written down: it will have failed after a restart", job_id)
 
     def _outcome(self, running: Running, work: Work) -> dict[str, Any]:
         try:
@@ -215,6 +277,8 @@ class Jobs:
                 work(running)
         except StoppedError:
             return {"state": State.CANCELLED}
+        except OSError as exc:
+            return _failed(exc)
         except ForebayError as exc:
             stopped = running.stop.is_set  # what is stopped may fail in any way
             return {"state": State.CANCELLED} if stopped else {"state": State.FAILED, "problem": document_of(exc)}
@@ -254,3 +318,9 @@ class Jobs:
             for job in old:
                 del self._jobs[job.id]
                 shutil.rmtree(self._directory / job.id, ignore_errors=True)
+
+
+def _failed(exc: OSError) -> dict[str, Any]:
+    """Return how a job ended whose files could not be written."""
+    _LOG.error("a job failed: %s", exc)
+    return {"state": State.FAILED, "problem": document_of(TransientError(f"its result cannot be written: {exc}"))}

@@ -229,7 +229,7 @@ class ParquetBackend:
     def segments(self, group: str) -> list[Segment]:
         """Return the segments of a group, oldest first: multiples of its `segment_ns` since the epoch."""
         return [
-            Segment(group, interval, sum(e.rows for e in found), sum(e.size for e in found))
+            Segment(group, interval, sum(e.rows for e in found), sum(e.size for e in found), len(found))
             for interval, found in self._segment_files(self._followed(), group)
         ]
 

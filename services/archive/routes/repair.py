@@ -19,12 +19,12 @@ from archiver.pipeline.verification import Plan
 from services.archive.answers import FORMATS_DOCS, respond_with
 from services.archive.decoding.body import ARROW, JSON, NDJSON
 from services.archive.dependencies import ingest_of
+from services.archive.later import is_for_later, work_later
 from services.archive.parameters import interval_of
 from services.archive.progress import lines_of
 from services.common.negotiation import choose, media_type_of
-from services.common.security import Operator, Reader
-
-Progress = Callable[[int, int], None]
+from services.common.security import Operator, Reader, View
+from services.common.security.view import Progress
 
 router = APIRouter(prefix="/v1", tags=["repair"])
 
@@ -114,7 +114,7 @@ def copy(request: Request, archive: Operator, what: CopyRequest) -> Response:
     """Fill one backend from another; what is there already is not stored twice.
 
     With ``Accept: application/x-ndjson`` the answer is a stream of lines that say how far it is; the last one is the
-    receipt, or a problem.
+    receipt, or a problem. With ``Prefer: respond-async`` it is done as a job (202).
     """
     interval = interval_of(what.start, what.end)
 
@@ -122,7 +122,7 @@ def copy(request: Request, archive: Operator, what: CopyRequest) -> Response:
         receipt = archive.copy(what.source, what.target, interval, what.elements, progress)
         return dataclasses.asdict(receipt)
 
-    return _long(request, work)
+    return _long(request, archive, what, work)
 
 
 @router.post("/verify", response_class=Response)
@@ -130,18 +130,24 @@ def verify(request: Request, archive: Operator, what: VerifyRequest) -> Response
     """Compare two backends: counts and hashes by segment, then the samples that differ; fill one from the other.
 
     ``same`` in the answer says whether they hold the same now, ``exempt`` what need not be the same, and why. With
-    ``Accept: application/x-ndjson`` it is the last line of a stream that says how far it is.
+    ``Accept: application/x-ndjson`` it is the last line of a stream that says how far it is; with
+    ``Prefer: respond-async`` it is the result of a job (202).
     """
     plan = Plan(interval_of(what.start, what.end), what.elements, what.versions, shown=what.shown)
 
     def work(progress: Progress | None = None) -> dict[str, Any]:
         return archive.verify(what.backends, plan, what.repair, progress).to_dict()
 
-    return _long(request, work)
+    return _long(request, archive, what, work)
 
 
-def _long(request: Request, work: Callable[[Progress | None], dict[str, Any]]) -> Response:
-    """Answer with what long work comes to, or with a stream of how far it is."""
+def _long(
+    request: Request, archive: View, what: BaseModel, work: Callable[[Progress | None], dict[str, Any]]
+) -> Response:
+    """Answer with what long work comes to, with a stream of how far it is, or with a job."""
+    if is_for_later(request.headers):
+        asked = {"do": request.url.path.rpartition("/")[2], **what.model_dump(mode="json", exclude_defaults=True)}
+        return work_later(request, archive, asked, work)
     media_type = choose(request.headers.get("accept"), [JSON, NDJSON])
     if media_type == NDJSON:
         return StreamingResponse(lines_of(work), media_type=NDJSON)

@@ -35,7 +35,7 @@ def ended(jobs: Jobs, job: Job) -> Job:
 
 
 def write_hello(running: Running) -> None:
-    running.result.write(b"hello")
+    running.write(b"hello")
     running.tell({"bytes": 5})
 
 
@@ -154,3 +154,64 @@ def test_old_results_are_forgotten(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(NotFoundError):
         jobs.get("ann", job.id)
     assert not jobs.result(job).exists()
+
+
+def test_a_key_whose_job_came_to_nothing_is_free_again(jobs: Jobs) -> None:
+    """Otherwise who asks again after a restart, as he is told to, would be given the failure for a day."""
+
+    def fail(running: Running) -> None:
+        raise TransientError("no route to host")
+
+    failed = ended(jobs, submit(jobs, fail, key="k"))
+    again = submit(jobs, write_hello, key="k")
+    assert again.id != failed.id
+    assert ended(jobs, again).state is State.DONE
+
+
+def test_room_is_left_on_the_disk(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results never take the room that samples need."""
+    monkeypatch.setattr(module, "_SPARE_BYTES", 2**62)
+    job = ended(jobs, submit(jobs, write_hello))
+    assert job.problem is not None
+    assert "which are for samples" in job.problem["detail"]
+
+
+@pytest.mark.parametrize("when", ["when it begins", "when it ends"])
+def test_a_disk_that_fails_ends_the_job(jobs: Jobs, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    """It is not running for ever after: nobody could forget it."""
+    work = Stuck()
+    keep = module.replace_file
+
+    def failing(path: Path, content: bytes) -> None:
+        if b'"running"' in content if when == "when it begins" else b'"ended": 0' not in content:
+            raise OSError(28, "No space left on device")
+        keep(path, content)
+
+    monkeypatch.setattr(module, "replace_file", failing)
+    job = submit(jobs, work)
+    work.stopped.set()
+    state = ended(jobs, job).state
+    assert state is State.FAILED
+    jobs.remove("ann", job.id)
+    assert jobs.of("ann") == []
+
+
+def test_what_cannot_be_kept_is_refused(jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "replace_file", failing)
+    with pytest.raises(TransientError, match="No space left"):
+        submit(jobs, write_hello)
+    assert jobs.of("ann") == []
+    assert list((tmp_path / "jobs").iterdir()) == []
+
+
+def test_those_that_wait_do_not_begin_when_it_is_closed(jobs: Jobs) -> None:
+    works = [Stuck() for _ in range(module._WORKERS + 20)]
+    for work in works:
+        submit(jobs, work)
+    for work in works[: module._WORKERS]:
+        assert work.begun.wait(SOON_S)
+    jobs.close()
+    assert [work.begun.is_set() for work in works].count(True) == module._WORKERS
