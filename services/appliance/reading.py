@@ -38,11 +38,15 @@ class Reading:
         self._stopped = False
 
     def series(self, wanted: Sequence[Wanted], spans: Sequence[Span], *, latest: bool) -> Iterator[Series]:
-        """Yield what is answered about each PV in some intervals, one after the other."""
-        for pv in wanted:
-            meta = meta_of(pv.element.metadata, latest=latest)
-            parts = (self._events(pv, start, end) for start, end in spans)
-            yield Series(pv.name, meta, chain.from_iterable(parts), pv.element.metadata.kind, spans[0][0])
+        """Yield what is answered about each PV in some intervals, one after the other.
+
+        What is wrong with an operator is raised before the first one.
+        """
+        parts = [[self._events(pv, start, end) for start, end in spans] for pv in wanted]
+        for pv, events in zip(wanted, parts, strict=True):
+            known = pv.element.metadata
+            meta = meta_of(known, latest=latest)
+            yield Series(pv.name, meta, chain.from_iterable(events), known.kind, spans[0][0])
 
     def cancel(self) -> None:
         """Stop reading, from another thread than the one that reads: that one gets a `StoppedError`."""

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from archiver.model import NotFoundError
+from archiver.model import LimitError, NotFoundError
 from services.appliance.events import Events
 from services.appliance.operators import choosing, plotting
-from services.appliance.operators.bins import Bins
+from services.appliance.operators.bins import MOST_BINS, Bins
 from services.appliance.operators.figures import FIGURES, WHOLE, figures
 
 _INTERVAL_S = 900
@@ -78,6 +78,10 @@ def _flyers(ignored: bool) -> Callable[[Request], Stream]:
 def _optimized(last: bool) -> Callable[[Request], Stream]:
     def run(request: Request) -> Stream:
         points, empty = request.number(0, _POINTS), plotting.held_value if request.fill else None
+        if points > MOST_BINS:
+            raise LimitError(
+                f"{points} points are asked for, and an answer has at most {MOST_BINS} bins: ask for fewer"
+            )
         return plotting.optimized(request.stream, request.start, request.end, points, last=last, empty=empty)
 
     return run

@@ -84,6 +84,13 @@ def test_too_many_bins_are_refused_in_words(gold):
     assert "longer bins" in answer.json()["detail"]
 
 
+def test_a_bad_argument_is_told_before_the_first_byte(gold):
+    span = {"from": "2026-03-01T00:01:00Z", "to": "2026-03-01T00:01:20Z"}
+    answer = gold.get("/retrieval/data/getDataForPVs.json", pv=["GOLD:DBL", "mean_x(GOLD:INT)"], **span)
+    assert answer.status_code == 404
+    assert "mean_60" in answer.json()["detail"]
+
+
 def test_an_unknown_format_is_empty(gold):
     answer = gold.get("/retrieval/data/getData.xyz", pv="GOLD:DBL", **TIMES)
     assert (answer.status_code, answer.content) == (200, b"")

@@ -260,7 +260,7 @@ def test_arrays_count_by_their_first_item_and_text_not_at_all():
 @pytest.mark.parametrize("text", ["mean_abc", "mean_60.5", "mean_0", "mean_-5", "nth_x", "deadBand_x", "optimized_0"])
 def test_a_bad_argument_is_not_found(text):
     with pytest.raises(NotFoundError, match="argument"):
-        list(operator_of(text).run(iter(()), 0, S))
+        operator_of(text).run(iter(()), 0, S)
 
 
 @pytest.mark.parametrize("text", ["bogus", "bogus_60", "rms", "Sample", "", "firstFillX"])
@@ -270,7 +270,9 @@ def test_there_is_no_such_operator(text):
 
 def test_too_many_bins_are_refused():
     with pytest.raises(LimitError, match="longer bins"):
-        list(operator_of("mean_1").run(iter(()), 0, 10**8 * S))
+        operator_of("mean_1").run(iter(()), 0, 10**8 * S)  # at once, before anything is read
+    with pytest.raises(LimitError, match="fewer"):
+        operator_of("optimized_20000000").run(iter(()), 0, S)
 
 
 def test_a_bin_that_does_not_fit_is_refused(monkeypatch):
