@@ -213,9 +213,9 @@ class Client:
         **asked
             Anything else that ``POST /v1/verify`` takes: ``start``, ``end``, ``elements``, ``versions``, ``shown``.
         """
-        times = {name: _time(asked[name]) for name in ("start", "end") if name in asked}
-        chosen = None if asked.get("elements") is None else _names(asked["elements"])
-        body = {**asked, **times, "elements": chosen, "backends": [one, other], "repair": repair}
+        body: dict[str, Any] = {**asked, "backends": [one, other], "repair": repair}
+        body |= {name: _time(asked[name]) for name in ("start", "end") if name in asked}
+        body |= {"elements": _names(asked["elements"])} if asked.get("elements") is not None else {}
         return self._done("/v1/verify", body, "comparing", "segments")
 
     def _done(self, path: str, asked: Mapping[str, Any], title: str, unit: str) -> dict[str, Any]:
