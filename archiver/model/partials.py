@@ -59,7 +59,7 @@ class Samples:
             if kind is Kind.FLOAT and (nan := np.isnan(column)).any():
                 self.good &= ~nan
             mask = self.good if len(batch.kinds) == 1 else self.good & (batch.kind_codes == kind)
-            self.numeric |= mask
+            self.numeric = mask if len(batch.kinds) == 1 else self.numeric | mask
             self.number = column if mask.all() else np.where(mask, column, self.number)
 
     def __len__(self) -> int:
@@ -140,9 +140,9 @@ def reduce_blocks(
     stop = int(ends[-1])
     good, numeric, number = samples.good[:stop], samples.numeric[:stop], samples.number[:stop]
     last = ends - 1
-    numbers: Numbers = {"count": ends - starts, "good_count": np.add.reduceat(good, starts, dtype=np.int64)}
+    numbers: Numbers = {"count": ends - starts, "good_count": _counted(good, starts)}
     if {"mean", "std"} & set(wanted):
-        numbers["numbers"] = np.add.reduceat(numeric, starts, dtype=np.int64)
+        numbers["numbers"] = numbers["good_count"] if samples.numeric is samples.good else _counted(numeric, starts)
         numbers["sum"] = np.add.reduceat(number if numeric.all() else np.where(numeric, number, 0.0), starts)
     if "std" in wanted:
         means = numbers["sum"] / np.maximum(numbers["numbers"], 1)
@@ -155,6 +155,13 @@ def reduce_blocks(
         numbers["held"] = np.add.reduceat(held, starts)
         numbers["area"] = np.add.reduceat(areas(number, held), starts)
     return Partials(samples.cells[starts], numbers, _typed(samples, starts, ends, wanted))
+
+
+def _counted(mask: Mask, starts: Int64s) -> Int64s:
+    """Return how many rows of each block are in a mask; those are counted which are not, as they are few."""
+    edges = np.append(starts, len(mask))
+    counts: Int64s = np.diff(edges - np.searchsorted(np.flatnonzero(~mask), edges))
+    return counts
 
 
 def areas(number: NDArray[np.float64], held_ns: NDArray[Any]) -> NDArray[np.float64]:

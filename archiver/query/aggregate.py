@@ -133,9 +133,11 @@ class _Aggregation:
 
     def _buckets(self, cells: Int64s, owners: Int64s, partials: Partials | None) -> Buckets:
         filled = np.full(len(cells), -1)
-        numbers: Numbers = {name: np.zeros(len(cells), np.int64) for name in COUNTS}
+        numbers: Numbers = {}
         typed: Typed = {}
-        if partials is not None:
+        if partials is not None and len(partials) == len(cells):  # none is empty
+            filled, numbers, typed = np.arange(len(cells)), dict(partials.numbers), partials.typed
+        elif partials is not None:
             where = np.searchsorted(cells, partials.cells)
             filled[where] = np.arange(len(where))
             for name, column in partials.numbers.items():
@@ -143,6 +145,8 @@ class _Aggregation:
                 numbers[name][where] = column
             rows = pa.array(filled, mask=filled < 0)
             typed = {name: {kind: a.take(rows) for kind, a in by.items()} for name, by in partials.typed.items()}
+        else:
+            numbers = {name: np.zeros(len(cells), np.int64) for name in COUNTS}
         buckets = cells % self._grid.count
         starts, ends = self._grid.starts(buckets), self._grid.ends(buckets)
         if self._weighted:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from archiver.backends.influx import InfluxBackend
 from archiver.backends.parquet import ParquetBackend
+from archiver.backends.parquet import query as querying
 from archiver.backends.sql import SqlBackend
 from archiver.model import Interval, Kind, Status
 from archiver.ports import BackendContext, SupportsAggregation
@@ -117,11 +118,13 @@ def bits(column):
     return [struct.pack(">d", value) if isinstance(value, float) else value for value in column]
 
 
-@pytest.fixture(scope="module", params=["parquet", "sqlite", "postgresql", "influxdb"])
+@pytest.fixture(scope="module", params=["parquet", "parquet, few", "sqlite", "postgresql", "influxdb"])
 def backend(request, tmp_path_factory):
     with ExitStack() as stack:
         context = BackendContext("it", tmp_path_factory.mktemp("it"))
-        if request.param == "parquet":
+        if request.param.startswith("parquet"):
+            if request.param == "parquet":  # else so few samples are read, and never made of row groups
+                stack.enter_context(pytest.MonkeyPatch.context()).setattr(querying, "FEW_ROWS", -1)
             made = ParquetBackend(context, ParquetBackend.Options())
         elif request.param == "influxdb":
             url = request.getfixturevalue("influxdb").url

@@ -15,11 +15,11 @@ from archiver.backends.parquet.index import Index
 from archiver.backends.parquet.reading import DataFiles, narrowed
 from archiver.backends.parquet.rowgroups import constant
 from archiver.backends.parquet.schema import from_stored
-from archiver.model import Kind, Status
+from archiver.model import Kind, SampleBatch, Status
 from archiver.model.batch import Mask
 from archiver.model.grid import Grid
 from archiver.model.partials import WEIGHTED, Partials, Samples, blocks_of, concat, joined, native, reduce_blocks
-from archiver.model.reducing import span_of
+from archiver.model.reducing import reduced, span_of
 from archiver.model.time import MAX_TIME
 from archiver.ports import Aggregated
 
@@ -116,6 +116,18 @@ class Aggregator:
         cells = work.cells()
         left = [elements[place] for place in np.flatnonzero(work.left).tolist()]
         return Aggregated(elements, cells, left, asked.grid.interval.end)
+
+
+def of_samples(batch: SampleBatch, elements: Sequence[str], asked: Asked) -> Aggregated:
+    """Return the cells of some elements from all of their samples in the interval, in order; for few of them."""
+    parts = reduced(iter([batch]), elements, asked.grid, asked.wanted, asked.until)
+    gaps = (batch.status & np.uint64(Status.DISCONNECTED)) != 0
+    left = sorted(batch.filter(gaps).present()) if gaps.any() else []
+    cells = next(parts, Partials.none())
+    if left:
+        owners = cells.cells // asked.grid.count
+        cells = cells.take(np.flatnonzero(~np.isin(owners, [elements.index(name) for name in left])))
+    return Aggregated(elements, cells, left, asked.grid.interval.end)
 
 
 class _Chunk:

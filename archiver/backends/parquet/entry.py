@@ -233,6 +233,8 @@ def ranges(starts: Ints, counts: Ints) -> Ints:
     >>> ranges(np.array([5, 0]), np.array([2, 3])).tolist()
     [5, 6, 0, 1, 2]
     """
+    if len(starts) == 1:
+        return np.arange(starts[0], starts[0] + counts[0])
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
     result: Ints = np.arange(total, dtype=np.int64) + np.repeat(starts - (ends - counts), counts)

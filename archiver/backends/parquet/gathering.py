@@ -121,6 +121,8 @@ def joined(parts: Sequence[Runs]) -> Runs:
 
 def _touching(group: Ints, offset: Ints, count: Ints) -> tuple[Ints, Ints, Ints]:
     """Return runs that touch as one."""
+    if len(group) == 1:
+        return group, offset, count
     breaks = np.flatnonzero((group[1:] != group[:-1]) | (offset[1:] != (offset + count)[:-1])) + 1
     starts = np.append(0, breaks)
     return group[starts], offset[starts], np.add.reduceat(count, starts)

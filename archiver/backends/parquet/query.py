@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from archiver.backends.parquet.aggregating import Aggregator, Asked
+from archiver.backends.parquet.aggregating import Aggregator, Asked, of_samples
 from archiver.backends.parquet.entry import FileEntry, Ints, last_of_each
 from archiver.backends.parquet.index import Index, Snapshot
 from archiver.backends.parquet.reading import DataFiles
@@ -21,6 +21,8 @@ from archiver.model.time import DAY_NS, MIN_TIME
 from archiver.ports import Aggregated
 
 CHUNK_ROWS = 1_000_000
+FEW_ROWS = 50_000
+"""So many samples are read sooner than row groups are looked at without reading them."""
 _ATTEMPTS = 5
 
 Groups = Sequence[str] | None
@@ -34,6 +36,22 @@ class Request:
     groups: Groups = None
     as_of: int | None = None
     versions: bool = False
+
+
+@dataclass(frozen=True)
+class _Lot:
+    """What is read at a time: some elements in an interval, and which pieces of which files that is."""
+
+    names: list[str]
+    ids: Ints
+    interval: Interval
+    snapshot: Snapshot
+    wanted: list[tuple[FileEntry, Ints]]
+
+    @property
+    def most(self) -> int:
+        """How many samples it has at most."""
+        return sum(int(entry.pieces.count[rows].sum()) for entry, rows in self.wanted)
 
 
 class Reader:
@@ -53,14 +71,18 @@ class Reader:
     def read(self, elements: Sequence[str], interval: Interval, request: Request) -> Iterator[SampleBatch]:
         """Yield samples in order of element name, source time and sequence; about `CHUNK_ROWS` at a time."""
         self._refresh()
-        for names, span in self._chunks(self._index.names.known(elements), interval, request.groups):
-            batch = self._retried(partial(self._chunk, names, span, request))
+        for lot in self._lots(self._index.names.known(elements), interval, request.groups):
+            batch = self._retried(partial(self._samples, lot, request))
             if batch.num_rows:
                 yield batch
 
     def aggregate(self, elements: Sequence[str], asked: Asked) -> Iterator[Aggregated]:
         """Yield the cells of the elements, some after the other."""
         self._refresh()
+        lot = self._lot(self._index.names.known(elements), asked.grid.interval, asked.groups)
+        if lot.most <= FEW_ROWS:
+            yield of_samples(self._retried(partial(self._samples, lot, Request(asked.groups))), elements, asked)
+            return
         aggregator = Aggregator(self._index, self._files)
         for names in aggregator.chunks(elements, asked):
             yield self._retried(partial(aggregator.made, names, asked))
@@ -104,40 +126,43 @@ class Reader:
             parts.append(batch.filter(np.isin(batch.source_time, times)))
         return SampleBatch.concat(parts)
 
-    # -- a chunk ----------------------------------------------------------------------------------------
+    # -- a lot ------------------------------------------------------------------------------------------
 
-    def _chunks(self, names: list[str], interval: Interval, groups: Groups) -> Iterator[tuple[list[str], Interval]]:
-        """Yield elements and intervals, in order, that hold about `CHUNK_ROWS` samples each."""
-        snapshot = self._index.snapshot
-        ids = self._index.names.number(names)
-        rank = np.argsort(ids)
-        files = snapshot.overlapping(interval, groups)
-        pieces = [entry.pieces.take(entry.pieces.of(ids[rank], interval)) for entry in files]
-        if sum(int(some.count.sum()) for some in pieces) <= CHUNK_ROWS:
-            yield names, interval
+    def _lot(self, names: list[str], interval: Interval, groups: Groups) -> _Lot:
+        snapshot, ids = self._index.snapshot, self._index.names.number(names)
+        ascending = np.sort(ids)
+        wanted = [(entry, entry.pieces.of(ascending, interval)) for entry in snapshot.overlapping(interval, groups)]
+        return _Lot(names, ids, interval, snapshot, wanted)
+
+    def _lots(self, names: list[str], interval: Interval, groups: Groups) -> Iterator[_Lot]:
+        """Yield lots, in order, that hold about `CHUNK_ROWS` samples each."""
+        whole = self._lot(names, interval, groups)
+        if whole.most <= CHUNK_ROWS:
+            yield whole
             return
         totals = np.zeros(len(names), np.int64)
-        for some in pieces:
-            place = rank[np.searchsorted(ids, some.ids, sorter=rank)]
-            np.add.at(totals, place, some.about(interval))
+        rank = np.argsort(whole.ids)
+        for entry, rows in whole.wanted:
+            pieces = entry.pieces.take(rows)
+            place = rank[np.searchsorted(whole.ids, pieces.ids, sorter=rank)]
+            np.add.at(totals, place, pieces.about(interval))
         size = math.ceil(totals.sum() / max(1, round(totals.sum() / CHUNK_ROWS)))
         first = 0
         while first < len(names):
             count = max(1, int(np.searchsorted(np.cumsum(totals[first:]), size, "right")))
             chosen = names[first : first + count]
             if totals[first] > CHUNK_ROWS:
-                for span in _days(snapshot, interval, groups):
-                    yield chosen, span
+                for span in _days(whole.snapshot, interval, groups):
+                    yield self._lot(chosen, span, groups)
             elif totals[first : first + count].any():
-                yield chosen, interval
+                yield self._lot(chosen, interval, groups)
             first += count
 
-    def _chunk(self, names: list[str], interval: Interval, request: Request) -> SampleBatch:
-        ids = self._index.names.number(names)
-        ascending = np.sort(ids)
-        files = self._index.snapshot.overlapping(interval, request.groups)
-        wanted = [(entry, entry.pieces.of(ascending, interval)) for entry in files]
-        batch, settled = self._files.read(wanted, interval, names, ids)
+    def _samples(self, lot: _Lot, request: Request) -> SampleBatch:
+        """Return the samples of a lot, which is looked up again when the files are others by now."""
+        if lot.snapshot is not self._index.snapshot:
+            lot = self._lot(lot.names, lot.interval, request.groups)
+        batch, settled = self._files.read(lot.wanted, lot.interval, lot.names, lot.ids)
         if settled or request.versions:
             batch = batch if settled else distinct(batch)
             return batch if request.as_of is None else batch.filter(batch.receive_time <= request.as_of)

@@ -70,7 +70,8 @@ def from_stored(columns: Mapping[str, pa.Array], names: Sequence[str], codes: ND
     names, codes
         Element names, and the index into them per row.
     """
-    element = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(names, pa.utf8()))
+    indices = pa.array(codes, pa.int32())
+    element = pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.utf8()), safe=False)  # they are places in it
     arrays = [element, columns["source_time"], columns["sequence"], columns["receive_time"]]
     arrays.append(columns["status"].view(pa.uint64()))
     kinds = [kind for kind in kinds_in(columns) if columns[kind.column].null_count < len(codes)]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from archiver.backends.parquet import aggregating, reading
+from archiver.backends.parquet import query as querying
 from archiver.backends.parquet.reading import DataFiles
 from archiver.model import Interval, Kind, SampleBatch, Status
 from archiver.model.grid import Grid
@@ -18,6 +19,12 @@ SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
 NEVER = 2**62
 SPAN = Interval(START - HOUR, START + 30 * HOUR)
+
+
+@pytest.fixture(autouse=True)
+def of_row_groups(monkeypatch):
+    """Make aggregates of row groups, however few the samples are."""
+    monkeypatch.setattr(querying, "FEW_ROWS", -1)
 
 
 def asked(backend, elements=("T1",), aggregates=("count",), bucket=0, interval=SPAN, **choice):
@@ -193,3 +200,18 @@ def test_a_file_that_compaction_took_away_is_looked_for_again(lake, samples):
     answers = reader.aggregate(("T1", "T2"), Grid(SPAN, 0), ("count",), NEVER)
     writer.compact()
     assert [int(n) for answer in answers for n in answer.cells.numbers["count"]] == [300]
+
+
+def test_few_samples_are_read_and_reduced(lake, samples, monkeypatch):
+    """Nothing of them is left but what the answer is to list; of more, what overlaps is."""
+    backend = lake()
+    backend.open()
+    gone = SampleBatch.from_columns("T3", [START, START + 1], [1.0, None], status=[0, int(Status.DISCONNECTED)])
+    backend.write({"g": SampleBatch.concat([samples("T1", 100), samples("T2", 100), gone])})
+    backend.write({"g": samples("T1", 1, START + 50 * SECOND, base=9.0, receive=2)})
+    names = ("T0", "T1", "T2", "T3")
+    for few, expected in ((203, ["T3"]), (202, ["T1", "T3"])):
+        monkeypatch.setattr(querying, "FEW_ROWS", few)
+        (answer,) = asked(backend, names, ("mean", "integral"), HOUR)
+        assert (answer.elements, sorted(answer.left)) == (names, expected)
+        check_same(backend, names)
