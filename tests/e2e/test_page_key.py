@@ -1,19 +1,9 @@
 """The page of an archive that asks for a key: a field for it, kept for the tab, and asked again when it has ended."""
 
-import shutil
-
 import pytest
 
 from archiver.security import Keys, Role
-from archiver.testing.patience import SOON_S
 from archiver.testing.service import running_service
-
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
-CHROMIUM = shutil.which("chromium")
-if CHROMIUM is None:
-    pytest.skip("needs Debian's chromium: apt-get install chromium", allow_module_level=True)
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="module")
@@ -24,19 +14,9 @@ def archive(tmp_path_factory):
         yield service.url, data, text
 
 
-@pytest.fixture(scope="module")
-def browser(archive):
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=SOON_S * 1000)
-        yield chromium
-        chromium.close()
-
-
-def test_a_key_is_asked_for_kept_for_the_tab_and_asked_for_again(archive, browser, tmp_path):
+def test_a_key_is_asked_for_kept_for_the_tab_and_asked_for_again(archive, opened, tmp_path):
     url, data, text = archive
-    page = browser.new_page(viewport={"width": 400, "height": 800})
-    page.set_default_timeout(SOON_S * 1000)
-    page.goto(url)
+    page, _ = opened(url, "#/archive", viewport={"width": 400, "height": 800})
     dialog = page.locator("#key-dialog")
     dialog.wait_for(state="visible")
     page.keyboard.press("Escape")
@@ -55,4 +35,3 @@ def test_a_key_is_asked_for_kept_for_the_tab_and_asked_for_again(archive, browse
     assert page.evaluate("localStorage.length") == 0
     Keys(data).revoke("page")
     dialog.wait_for(state="visible")
-    page.close()

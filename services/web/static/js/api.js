@@ -1,0 +1,177 @@
+// Asking the archive: with the key if there is one, its problems as errors, its text as rows.
+
+const KEY = "forebay-key";
+let asked = null;
+
+/** What the archive said instead of an answer: `status`, `type` and the whole `problem`. */
+export class Problem extends Error {
+  constructor(status, problem, path) {
+    super([problem.detail || problem.title || `${path} answered ${status}`, problem.fix].filter(Boolean).join(" "));
+    this.status = status;
+    this.type = problem.type ?? "";
+    this.problem = problem;
+  }
+}
+
+/** Whether a request was given up by the page itself. */
+export const isAborted = (error) => error?.name === "AbortError";
+
+/** An error in words for whoever looks at the page. */
+export function wordsOf(error) {
+  return error instanceof TypeError ? "The archive does not answer; trying again." : error.message;
+}
+
+/**
+ * Ask for a path; the answer is a Response that is ok.
+ *
+ * `accept` is the media type, `json` or `body` what is sent (then as POST), `expect` lists statuses that are no error.
+ * Throws a Problem; a TypeError when nothing answers; an AbortError when `signal` says so.
+ */
+export async function ask(path, { accept = "application/json", method, json, body, headers, signal, expect = [] } = {}) {
+  const sent = json === undefined ? body : JSON.stringify(json);
+  const answer = await fetchWithKey(path, {
+    method: method ?? (sent === undefined ? "GET" : "POST"),
+    headers: { Accept: accept, ...(json === undefined ? {} : { "Content-Type": "application/json" }), ...headers },
+    body: sent,
+    signal,
+  });
+  if (answer.ok || expect.includes(answer.status)) return answer;
+  throw new Problem(answer.status, await answer.json().catch(() => ({})), path);
+}
+
+/** Ask for JSON. Whole numbers that a JavaScript number cannot hold come as text. */
+export async function askJson(path, options) {
+  return parseJson(await (await ask(path, options)).text());
+}
+
+/** Parse JSON; whole numbers of 16 digits and more as text, which BigInt takes as well as numbers. */
+export function parseJson(text) {
+  return JSON.parse(text.replace(/("(?:[^"\\]|\\.)*"\s*:?\s*)|(-?\d{16,})(?![\d.eE])/g, (all, skip, long) => skip ?? `"${long}"`));
+}
+
+/** Ask for samples as columns, with what is said of the answer: `{header, rows, outcome}`; see `parseCsv`. */
+export async function askRows(parameters, options = {}) {
+  const query = new URLSearchParams(parameters);
+  query.set("outcome", "true");
+  const answer = await ask(`/v1/samples?${query}`, { ...options, accept: "text/csv" });
+  return parseCsv(await answer.text());
+}
+
+/**
+ * Read a CSV text: `{header, rows, outcome}`. A field is a text; a missing value (empty, without quotes) is null.
+ * `outcome` is the JSON after `#`, which ends the text if it was asked for.
+ */
+export function parseCsv(text) {
+  const rows = [];
+  let outcome = null;
+  let at = 0;
+  while (at < text.length) {
+    if (text[at] === "#") {
+      outcome = JSON.parse(text.slice(at + 1));
+      break;
+    }
+    const row = [];
+    at = text[at] === "\n" ? at + 1 : readRow(text, at, row);
+    if (row.length) rows.push(row);
+  }
+  return { header: rows[0] ?? [], rows: rows.slice(1), outcome };
+}
+
+/** Read the fields of one row; return where the next begins. */
+function readRow(text, at, row) {
+  for (;;) {
+    let end;
+    if (text[at] === '"') {
+      end = at + 1;
+      while (text[end] !== '"' || text[end + 1] === '"') end += text[end] === '"' ? 2 : 1;
+      row.push(text.slice(at + 1, end).replaceAll('""', '"'));
+      end += 1;
+    } else {
+      end = at;
+      while (end < text.length && text[end] !== "," && text[end] !== "\n") end += 1;
+      row.push(end > at ? text.slice(at, end) : null);
+    }
+    if (text[end] !== ",") return end + 1;
+    at = end + 1;
+  }
+}
+
+/**
+ * Watch elements: `told(event, data)` for each server-sent event until `signal` aborts. When the connection ends it
+ * is made again, and goes on after the last event; `told("lost", error)` says so meanwhile.
+ */
+export async function live(elements, told, signal, every = "250ms") {
+  const query = new URLSearchParams([...elements.map((name) => ["element", name]), ["every", every]]);
+  let last = "";
+  while (!signal.aborted) {
+    try {
+      const headers = last ? { "Last-Event-ID": last } : {};
+      const answer = await ask(`/v1/live?${query}`, { accept: "text/event-stream", headers, signal });
+      for await (const { id, event, data } of eventsOf(answer.body)) {
+        last = id;
+        told(event, parseJson(data));
+      }
+    } catch (error) {
+      if (isAborted(error) || signal.aborted) return;
+      if (error instanceof Problem && error.status === 400) last = ""; // a journal that is not there any more
+      told("lost", error);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+}
+
+async function* eventsOf(body) {
+  let text = "";
+  for await (const piece of body.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    const events = text.split("\n\n");
+    text = events.pop();
+    for (const event of events) {
+      yield Object.fromEntries(event.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]));
+    }
+  }
+}
+
+// -- the key: kept for this tab, until it is closed ---------------------------------------------------
+
+/** As fetch, with the key if there is one; when the archive wants another, ask for it and go on. */
+async function fetchWithKey(path, options) {
+  for (;;) {
+    const key = sessionStorage.getItem(KEY);
+    const credentials = key ? { Authorization: `Bearer ${key}` } : {};
+    const answer = await fetch(path, { ...options, headers: { ...options.headers, ...credentials } });
+    if (answer.status !== 401) {
+      document.getElementById("forget-key").hidden = !key;
+      return answer;
+    }
+    if (sessionStorage.getItem(KEY) === key) await askForKey(Boolean(key)); // else it came while we waited
+  }
+}
+
+/** Wait until somebody has given a key; those who ask at the same time wait for the same one. */
+function askForKey(wasWrong) {
+  asked ??= new Promise((resolve) => {
+    const dialog = document.getElementById("key-dialog");
+    const field = document.getElementById("key");
+    sessionStorage.removeItem(KEY);
+    document.getElementById("key-note").textContent = wasWrong ? "This key is not valid, or not any more." : "";
+    field.value = "";
+    dialog.querySelector("form").onsubmit = () => {
+      sessionStorage.setItem(KEY, field.value.trim());
+      asked = null;
+      resolve();
+    };
+    if (!dialog.open) dialog.showModal();
+    field.focus();
+  });
+  return asked;
+}
+
+/** Let the dialog stay until there is a key, and the button forget it. */
+export function installKey() {
+  document.getElementById("key-dialog").addEventListener("cancel", (event) => event.preventDefault());
+  document.getElementById("forget-key").addEventListener("click", () => {
+    sessionStorage.removeItem(KEY);
+    location.reload();
+  });
+}

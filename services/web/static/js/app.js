@@ -1,0 +1,115 @@
+// The shell: the hash says which view is shown and with what; health, colours and the help are everywhere.
+
+import { ask, installKey, wordsOf } from "./api.js";
+import { make, repeat } from "./dom.js";
+import * as archive from "./views/archive.js";
+import * as explain from "./views/explain.js";
+import * as query from "./views/query.js";
+import * as trends from "./views/trends.js";
+
+/** Views by the first part of the hash, in the order of the navigation; the first is shown when there is none. */
+const VIEWS = { trends, archive, query, explain };
+
+const HEALTH_EVERY_MS = 5000;
+const THEME = "forebay-theme";
+const KEYS = [
+  ["1 … 9", "go to a view"],
+  ["?", "this help"],
+];
+
+const $ = (id) => document.getElementById(id);
+let shown = { name: "", unmount: () => {} };
+
+/** The hash of a view: `#/trends?e=A`. */
+function hashOf(name, parameters) {
+  const text = String(new URLSearchParams(parameters));
+  return `#/${name}${text ? `?${text}` : ""}`;
+}
+
+/** Go to a view; with `replace` only the address changes, since the view itself has drawn what it says. */
+function navigate(name, parameters = {}, { replace = false } = {}) {
+  const hash = hashOf(name, parameters);
+  if (replace) history.replaceState(null, "", hash);
+  else location.hash = hash;
+}
+
+function show() {
+  if (location.hash === "#view") return; // the skip link
+  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split(/\?(.*)/s);
+  const name = path in VIEWS ? path : Object.keys(VIEWS)[0];
+  shown.unmount();
+  const view = VIEWS[name];
+  const root = $("view");
+  root.replaceChildren();
+  root.dataset.view = name;
+  document.title = `${view.title} – forebay`;
+  for (const link of $("navigation").children) {
+    if (link.dataset.view === name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  shown = { name, unmount: view.mount(root, new URLSearchParams(query), navigate) };
+}
+
+async function refreshHealth() {
+  if (document.hidden) return;
+  try {
+    const ready = await (await ask("/health/ready", { expect: [503] })).json();
+    tellHealth(ready.reasons.length ? "trouble" : "ready", ready.reasons.join("; ") || "ready");
+  } catch (error) {
+    tellHealth("trouble", wordsOf(error));
+  }
+}
+
+function tellHealth(state, text) {
+  if ($("health").textContent === text) return;
+  $("health").dataset.state = state;
+  $("health").textContent = text;
+  $("health").title = text;
+}
+
+function installTheme() {
+  const apply = () => {
+    const theme = localStorage.getItem(THEME) ?? "";
+    document.documentElement.dataset.theme = theme;
+    $("theme").value = theme;
+    document.dispatchEvent(new Event("colors"));
+  };
+  $("theme").addEventListener("change", () => {
+    if ($("theme").value) localStorage.setItem(THEME, $("theme").value);
+    else localStorage.removeItem(THEME);
+    apply();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => document.dispatchEvent(new Event("colors")));
+  apply();
+}
+
+function help() {
+  const keys = [...(VIEWS[shown.name].keys ?? []), ...KEYS];
+  $("help-keys").replaceChildren(...keys.flatMap(([key, does]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, does)]));
+  if (!$("help-dialog").open) $("help-dialog").showModal();
+}
+
+/** Keys that hold everywhere, but not while somebody types. */
+function onKey(event) {
+  const typing = event.target.closest?.("input, textarea, select, dialog, [contenteditable]");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "?") help();
+  else if (/^[1-9]$/.test(event.key)) {
+    const name = Object.keys(VIEWS)[Number(event.key) - 1];
+    if (name) navigate(name);
+  }
+}
+
+function begin() {
+  installKey();
+  installTheme();
+  const links = Object.entries(VIEWS).map(([name, view]) => make("a", { href: `#/${name}`, data: { view: name } }, view.title));
+  $("navigation").replaceChildren(...links);
+  $("help").addEventListener("click", help);
+  document.addEventListener("keydown", onKey);
+  window.addEventListener("hashchange", show);
+  show();
+  repeat(refreshHealth, HEALTH_EVERY_MS);
+}
+
+begin();
