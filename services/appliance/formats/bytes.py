@@ -119,8 +119,8 @@ def lines(rows: Sequence[Matrix | Ragged]) -> bytes:
 
     Examples
     --------
-    >>> lines([same(b"A\\x1b", 2)])
-    b'A\\x1b\\x01\\nA\\x1b\\x01\\n'
+    >>> lines([same(b"A\x1b", 2)])
+    b'A\x1b\x01\nA\x1b\x01\n'
     """
     ended = joined([*rows, same(b"\n", len(rows[0]))])
     content = ended.content
