@@ -35,13 +35,13 @@ class ForebayServed:
         """Start the service."""
         self._directory = directory
         self._service = Service(directory, f'{LAKE}keep_removed = "0s"\n')
-        self._url = self._service.start()
-        self._client = Client(self._url)
+        self.url = self._service.start()
+        self._client = Client(self.url)
 
     def ingest(self, load: Load, acknowledged: Acknowledged) -> None:
         """Post lines over three connections."""
         post_all(
-            self._url,
+            self.url,
             "/api/v2/write",
             load.bodies,
             acknowledged=lambda number: acknowledged(load.batches[number].num_rows),
