@@ -21,7 +21,6 @@ _CONSTANT = b"forebay.constant"
 _CANDIDATES = {"sequence": np.int32, "receive_time": np.int64, "status": np.uint64}
 _RARE = 64
 _FEW = 2**15
-_SHORT = pa.dictionary(pa.int16(), pa.utf8())
 
 
 def encode(batch: SampleBatch) -> memoryview:
@@ -36,7 +35,8 @@ def encode(batch: SampleBatch) -> memoryview:
     kept = [name for name in record_batch.schema.names if name not in constant]
     slim = record_batch.select(kept)
     if len(batch.elements) < _FEW:
-        slim = slim.set_column(0, "element", slim.column(0).cast(_SHORT))
+        names, codes = slim.column(0).dictionary, pa.array(batch.codes.astype(np.int16))
+        slim = slim.set_column(0, "element", pa.DictionaryArray.from_arrays(codes, names, safe=False))
     return to_buffer(slim.replace_schema_metadata({_CONSTANT: json.dumps(constant).encode()}))
 
 

@@ -66,6 +66,9 @@ class SampleBatch:
     ----------
     record_batch : pyarrow.RecordBatch
         Columns as in the table above, base columns first, value columns in the order of `Kind`.
+    elements : list of str, optional
+        What its dictionary holds, where that is at hand: reading it from Arrow costs more than most else. Never to be
+        changed.
 
     Raises
     ------
@@ -73,7 +76,7 @@ class SampleBatch:
         The schema is another one.
     """
 
-    def __init__(self, record_batch: pa.RecordBatch) -> None:
+    def __init__(self, record_batch: pa.RecordBatch, elements: list[str] | None = None) -> None:
         names = record_batch.schema.names
         kinds = tuple(_BY_COLUMN[name] for name in names[len(BASE_FIELDS) :] if name in _BY_COLUMN)
         schema = schema_of(kinds)
@@ -81,6 +84,8 @@ class SampleBatch:
             raise InvalidInputError(f"not a sample batch: columns are {record_batch.schema}, expected {schema}")
         self._batch = record_batch
         self._kinds = kinds
+        if elements is not None:
+            self.__dict__["elements"] = elements
 
     # -- making ---------------------------------------------------------------------------------------
 
@@ -331,10 +336,7 @@ class SampleBatch:
 
     def _derived(self, record_batch: pa.RecordBatch) -> SampleBatch:
         """Wrap rows of this batch: the names are the same, and reading them from Arrow again would cost most."""
-        batch = SampleBatch(record_batch)
-        if "elements" in self.__dict__:
-            batch.__dict__["elements"] = self.elements
-        return batch
+        return SampleBatch(record_batch, self.__dict__.get("elements"))
 
 
 def sort_order(codes: NDArray[np.signedinteger[Any]], *keys: NDArray[Any]) -> Int64s | None:
@@ -345,7 +347,7 @@ def sort_order(codes: NDArray[np.signedinteger[Any]], *keys: NDArray[Any]) -> In
     columns = (codes, *keys)
     if len(codes) < 2 or _ascending(columns):
         return None
-    order = _by_code(codes)
+    order = by_code(codes)
     if _ascending(column[order] for column in columns):
         return order
     least = int(keys[0].min())
@@ -356,11 +358,12 @@ def sort_order(codes: NDArray[np.signedinteger[Any]], *keys: NDArray[Any]) -> In
         if _ascending(column[order] for column in columns):
             return order
     order = np.lexsort(keys[::-1])
-    return order[_by_code(codes[order])]
+    return order[by_code(codes[order])]
 
 
-def _by_code(codes: NDArray[Any]) -> Int64s:
-    narrow = codes.astype(np.int16) if codes.max() < 2**15 else codes  # numpy sorts 16 bits by radix
+def by_code(codes: NDArray[Any]) -> Int64s:
+    """Return the stable order of rows by their codes, which are not negative."""
+    narrow = codes.astype(np.int16) if codes.max(initial=0) < 2**15 else codes  # numpy sorts 16 bits by radix
     return np.argsort(narrow, kind="stable")
 
 

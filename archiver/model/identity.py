@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from archiver.model.batch import Int64s, Mask, SampleBatch, sort_order
+from archiver.model.batch import Int64s, Mask, SampleBatch, by_code, sort_order
 from archiver.model.kind import Kind
 from archiver.model.time import MIN_TIME
 
@@ -210,6 +210,19 @@ def number_equals(batch: SampleBatch) -> SampleBatch:
     numbers = np.zeros(batch.num_rows, np.int32)
     numbers[rows] = _ranks(np.cumsum(~same[where]) - 1, content_codes(batch.take(rows)))
     return batch.with_sequence(numbers)
+
+
+def last_of_ascending(batch: SampleBatch) -> Int64s | None:
+    """Return the row of the last sample of each element, when times ascend from one to the next of each.
+
+    None when they do not: then samples may share element and time, as they never do here.
+    """
+    order = by_code(batch.codes)
+    codes, times = batch.codes[order], batch.source_time[order]
+    other = codes[1:] != codes[:-1]
+    if not (other | (times[1:] > times[:-1])).all():
+        return None
+    return order[np.flatnonzero(np.append(other, np.full(min(len(order), 1), True)))]
 
 
 def _ranks(runs: Int64s, content: Int64s) -> Int64s:

@@ -37,6 +37,7 @@ class Admission:
         self._catalog = catalog
         self._lock = threading.Lock()
         self._slots: dict[str, int] = {}
+        self._last: tuple[list[str], NDArray[np.int32]] = ([], np.zeros(0, np.int32))
         self.reason = np.zeros(0, np.uint8)
         self.retention = np.zeros(0, np.int64)
         self.kind = np.zeros(0, np.int16)
@@ -44,11 +45,15 @@ class Admission:
     def slots(self, batch: SampleBatch) -> NDArray[np.int32]:
         """Return the slot of each name in the batch's dictionary, int32."""
         names = batch.elements
-        try:
-            return np.fromiter(map(self._slots.__getitem__, names), np.int32, len(names))
-        except KeyError:
-            self._add([name for name in names if name not in self._slots])
-            return np.fromiter(map(self._slots.__getitem__, names), np.int32, len(names))
+        before, slots = self._last
+        if names is not before:  # a source may give the very same list with each batch
+            try:
+                slots = np.fromiter(map(self._slots.__getitem__, names), np.int32, len(names))
+            except KeyError:
+                self._add([name for name in names if name not in self._slots])
+                slots = np.fromiter(map(self._slots.__getitem__, names), np.int32, len(names))
+            self._last = names, slots
+        return slots
 
     def register(self, kinds: Mapping[str, Kind]) -> None:
         """Tell the catalogue about names, and kinds, that were seen for the first time; it has the last word."""

@@ -13,8 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from archiver.model import Kind, SampleBatch
-from archiver.model.batch import Mask
-from archiver.model.identity import number_equals
+from archiver.model.batch import Int64s, Mask
+from archiver.model.identity import last_of_ascending, number_equals
 from archiver.model.kind import VALUE_KINDS
 from archiver.model.time import MIN_TIME, format_time, now
 from archiver.pipeline.admission import REASONS, Admission
@@ -138,7 +138,7 @@ class Intake:
             appended = self._journal.append(stamped, encode(join(checked.tables)) if checked.tables else b"")
             if not appended.done():  # the journal keeps the order: all before it are done when this one is
                 self._appending = appended
-        newest = versions_of_last(stamped)  # here, where it is done while the journal syncs, and not by its one thread
+        newest = checked.newest(stamped)  # here, where it is done while the journal syncs, and not by its one thread
 
         def finish(done: Future[int]) -> None:
             error = done.exception()
@@ -243,6 +243,7 @@ class _Checked:
         self.router = router
         self.batch = batch
         self.good = batch
+        self.last: Int64s | None = None
         self.bad = np.zeros(batch.num_rows, bool)
         self.reasons: dict[str, int] = {}
         self.tables: list[pa.Table] = []
@@ -285,10 +286,16 @@ class _Checked:
 
     def finish(self, refused: Mapping[str, int]) -> None:
         """Settle what is good, and add what was refused before it came here."""
-        self.good = number_equals(self.batch.filter(~self.bad).pruned())
+        good = self.batch.filter(~self.bad).pruned()
+        self.last = last_of_ascending(good)
+        self.good = number_equals(good) if self.last is None else good
         self.tables += [_refusal(reason, count) for reason, count in refused.items() if count]
         for reason, count in refused.items():
             self.reasons[reason] = self.reasons.get(reason, 0) + count
+
+    def newest(self, stamped: SampleBatch) -> SampleBatch:
+        """Return the newest samples of each element among the good ones, which were stamped meanwhile."""
+        return versions_of_last(stamped) if self.last is None else stamped.take(self.last)
 
     def receipt(self, offset: int) -> IntakeReceipt:
         counts = {str(Outcome.BUFFERED): self.good.num_rows, str(Outcome.REJECTED): sum(self.reasons.values())}

@@ -205,7 +205,7 @@ def _time(data: Any, position: int, unit: int, default: int) -> Any:
 def _line(
     data: Any, start: int, row: int, unit: int, receive_time: int, multiplier: Any, table: Any, pool: Any, rows: Any
 ) -> Any:
-    """Return (start of the next line, next row); the start is -1, and nothing counts, when the line is not plain."""
+    """Return (next line, next row); the former is -1, and nothing counts, when it has no room or is not plain."""
     key_end, key_hash = key(data, start, multiplier)
     if key_end < 0:
         return -1, row
@@ -227,9 +227,11 @@ def _line(
                 return -1, first
             status = content
         else:
-            rows[CODES, row] = code
-            rows[KINDS, row] = kind
-            rows[BITS, row] = content
+            if row >= rows[CODES].size:
+                return -1, first
+            rows[CODES][row] = code
+            rows[KINDS][row] = kind
+            rows[BITS][row] = content
             row += 1
         if position >= data.size or data[position] != _COMMA:
             break
@@ -239,8 +241,8 @@ def _line(
     if position < 0:
         return -1, first
     for index in range(first, row):
-        rows[TIMES, index] = time
-        rows[STATUSES, index] = status
+        rows[TIMES][index] = time
+        rows[STATUSES][index] = status
     return position, row
 
 
@@ -256,7 +258,7 @@ def _walk(
     pool: Any,
     rows: Any,
 ) -> Any:
-    """Return (position, lines, rows) at the end of the body, or at the first line that is not plain.
+    """Return (position, lines, rows) at the end of the body, or at the first line that is not plain, or has no room.
 
     Parameters
     ----------
@@ -270,10 +272,11 @@ def _walk(
         Of the hash.
     table, pool : int64 array of shape (slots, 5), uint8 array
         `SeriesTable.slots` and `SeriesTable.pool`.
-    rows : int64 array of shape (5, capacity)
+    rows : tuple of arrays
         `Columns.rows`.
     """
-    data, table, pool, rows = borrowed(data), borrowed(table), borrowed(pool), borrowed(rows)
+    data, table, pool = borrowed(data), borrowed(table), borrowed(pool)
+    rows = (borrowed(rows[0]), borrowed(rows[1]), borrowed(rows[2]), borrowed(rows[3]), borrowed(rows[4]))
     while position < data.size:
         byte = data[position]
         if byte == _NEWLINE:
@@ -301,7 +304,7 @@ line_time: Any = _compiled(_time)
 line: Any = _compiled(_line)
 walk: Any = njit(
     "UniTuple(int64, 3)(Array(uint8, 1, 'C', readonly=True), int64, int64, int64, int64, int64, uint64, "
-    "int64[:, ::1], uint8[::1], int64[:, ::1])",
+    "int64[:, ::1], uint8[::1], Tuple((int32[::1], uint8[::1], int64[::1], int64[::1], uint64[::1])))",
     cache=True,
     nogil=True,
 )(_walk)

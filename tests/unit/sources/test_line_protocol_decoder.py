@@ -9,6 +9,8 @@ from archiver.config import LineProtocolRule
 from archiver.model import InvalidInputError, Kind
 from archiver.sources.line_protocol import Decoder, compiled, decode, decoder, table, warm_up
 
+_SMALL = decoder.SMALL // len(b"m f=1 1\n")
+
 
 def rows(body: str, **options):
     options = {"receive_time": 99, **options}
@@ -172,10 +174,30 @@ def test_a_decoder_may_be_shared_between_threads():
         assert batch == decode(bodies[number], receive_time=0).batch
 
 
+def test_samples_of_few_bytes_find_room_on_both_paths():
+    warm_up(wait=True)
+    names = [f"f{number}" for number in range(40)]
+    body = ("m " + ",".join(f"{name}=1" for name in names) + " 5\n").encode() * 50
+    shared = Decoder()
+    for _ in range(3):  # the first time line by line, then compiled
+        batch = shared.decode(body, receive_time=0).batch
+        assert batch.num_rows == 50 * 40
+        assert batch.elements == [f"m.{name}" for name in names]
+        assert batch.codes.tolist() == list(range(40)) * 50
+
+
+def test_bodies_of_the_same_elements_share_the_list_of_their_names():
+    shared = Decoder()
+    first, again = (shared.decode(b"m f=1 1\nm g=1 1", receive_time=0).batch for _ in range(2))
+    assert first.elements is again.elements
+    fewer = shared.decode(b"m g=1 1", receive_time=0).batch
+    assert fewer.elements == fewer.column("element").dictionary.to_pylist() == ["m.g"]
+
+
 def test_small_bodies_do_not_wake_the_compiler(monkeypatch):
     loader = compiled._Loader()
     monkeypatch.setattr(compiled, "_loader", loader)
-    decode(b"m f=1 1\n" * decoder.SMALL, receive_time=0)
+    decode(b"m f=1 1\n" * _SMALL, receive_time=0)
     assert loader._thread is None
 
 
@@ -184,7 +206,7 @@ def test_without_numba_the_plain_path_does_it_all(monkeypatch):
     monkeypatch.setattr(compiled, "_loader", loader)
     monkeypatch.setattr(compiled, "Walker", _no_numba)
     assert not warm_up(wait=True)
-    assert decode(b"m f=1 1\n" * 2 * decoder.SMALL, receive_time=0).batch.num_rows == 2 * decoder.SMALL
+    assert decode(b"m f=1 1\n" * 2 * _SMALL, receive_time=0).batch.num_rows == 2 * _SMALL
 
 
 def _no_numba():
