@@ -12,11 +12,13 @@ from starlette_compress import CompressMiddleware, add_compress_type
 from archiver import registry
 from archiver.bootstrap import Archive
 from archiver.config import ServerSettings
+from services.archive.files import Files
 from services.archive.ingest import Ingest
 from services.archive.live import Live
 from services.archive.routes import (
     administration,
     elements,
+    files,
     health,
     ingest,
     jobs,
@@ -84,12 +86,13 @@ def create_app(archive: Archive, settings: ServerSettings, local_key: str | None
     app.state.guard = Guard(archive, settings, local_key)
     app.state.budget = budget
     app.state.requests = counts
+    app.state.files = Files(archive.directory / "files", settings.max_body_bytes)
     problems.install(app)
     app.add_middleware(ConditionalGet)
     app.add_middleware(CompressMiddleware, brotli=False)
     app.add_middleware(RequestCounter, counts=counts)
     app.add_middleware(RequestIds)
-    for module in (ingest, samples, live, jobs, elements, state, segments, repair, administration, health):
+    for module in (ingest, files, samples, live, jobs, elements, state, segments, repair, administration, health):
         app.include_router(module.router)
     app.add_api_route("/openapi.json", lambda: app.openapi(), include_in_schema=False, dependencies=[_API])
     for name in registry.names(registry.SERVICES):

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from archiver.bootstrap import Archive
+from services.archive.files import Files
 from services.archive.ingest import Ingest
 from services.common.jobs import Jobs
 
@@ -21,6 +22,12 @@ def ingest_of(request: Request) -> Ingest:
     """Return what takes bodies in."""
     ingest: Ingest = request.app.state.ingest
     return ingest
+
+
+def files_of(request: Request) -> Files:
+    """Return what keeps files that are to be loaded."""
+    files: Files = request.app.state.files
+    return files
 
 
 def jobs_of(request: Request) -> Jobs:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from archiver.bootstrap import Archive
 from archiver.config import LineProtocolRule
+from archiver.model import SampleBatch
 from archiver.model.time import now
 from archiver.pipeline.intake import Admits, IntakeReceipt
 from archiver.sources import line_protocol
@@ -99,6 +100,10 @@ class Ingest:
         decoded, receipt = await self._take(lambda: self._submit_lines(body, encoding, precision, admits))
         refused = [Refused(r.line - 1, r.text, r.reason) for r in decoded.refused[:LISTED]]
         return Taken(decoded.batch.num_rows + len(decoded.refused), receipt, tuple(refused))
+
+    def batch(self, batch: SampleBatch, refused: Mapping[str, int], admits: Admits | None = None) -> IntakeReceipt:
+        """Take samples in that are columns already; returns when the good ones are durable. See `Intake.submit`."""
+        return self._archive.intake.submit(batch, refused, admits).result()
 
     def decode(self, body: bytes, encoding: str | None, media_type: str) -> decoding.Decoded:
         """Return the samples of a body without taking them in."""
