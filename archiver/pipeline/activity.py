@@ -72,6 +72,32 @@ def activity(
     return pa.table([*columns, reasons], schema=SCHEMA)
 
 
+def ordered(table: pa.Table, by: str) -> pa.Table:
+    """Return the rows that an order is about, those first that an operator would look at first.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Of `activity`.
+    by : str
+        ``silent``, ``disconnected`` (only those that are, or are paused), ``rate``, ``lost`` (only those of which
+        samples were lost) or ``name``.
+
+    Returns
+    -------
+    pyarrow.Table
+        With the column ``lost``: rejected, dead-lettered and dropped together.
+    """
+    lost = pc.add(pc.add(table["rejected"], table["dead-lettered"]), table["dropped"])
+    table = table.append_column("lost", lost)
+    if by == "disconnected":
+        table = table.filter(pc.is_in(table["state"], pa.array(["disconnected", "paused"])))
+    if by == "lost":
+        table = table.filter(pc.greater(table["lost"], 0))
+    orders = {"rate": [("rate_hz", "descending")], "lost": [("lost", "descending")], "name": [("element", "ascending")]}
+    return table.sort_by(orders.get(by, [("silent_s", "descending")]))
+
+
 def _flat(accounts: pa.Table, rows: dict[str, int]) -> pa.Table:
     names = ["element", "outcome", "reason"]
     flat = pa.table([accounts["lane"], *(accounts[name].cast(pa.utf8()) for name in names), accounts["count"]],

@@ -6,12 +6,12 @@ import fnmatch
 import re
 from typing import Annotated, Any, Literal
 
-import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi import APIRouter
 from fastapi import Query as Parameter
 
 from archiver.model import format_time
+from archiver.pipeline.activity import ordered
 from services.archive.documents import Description, element_to_row, version_to_dict
 from services.archive.parameters import End, Start, interval_of
 from services.common.security import Operator, Reader
@@ -93,7 +93,7 @@ def get_activity(
     With ``disconnected`` and ``lost`` only those come that are, or have any.
     """
     table = archive.activity(pattern, interval_of(start, end))
-    chosen = _ordered(table, by)
+    chosen = ordered(table, by)
     rows = chosen.slice(0, limit).to_pylist()
     return {
         "elements": [
@@ -102,15 +102,3 @@ def get_activity(
         "total": chosen.num_rows,
         "rate_hz": pc.sum(table["rate_hz"]).as_py() or 0.0,
     }
-
-
-def _ordered(table: pa.Table, by: str) -> pa.Table:
-    """Return the rows that an order is about, those first that an operator would look at first."""
-    lost = pc.add(pc.add(table["rejected"], table["dead-lettered"]), table["dropped"])
-    table = table.append_column("lost", lost)
-    if by == "disconnected":
-        table = table.filter(pc.is_in(table["state"], pa.array(["disconnected", "paused"])))
-    if by == "lost":
-        table = table.filter(pc.greater(table["lost"], 0))
-    orders = {"rate": [("rate_hz", "descending")], "lost": [("lost", "descending")], "name": [("element", "ascending")]}
-    return table.sort_by(orders.get(by, [("silent_s", "descending")]))
