@@ -14,6 +14,7 @@ from typing import Any
 from archiver.ports import BackendContext
 from archiver.testing.harness import PluginHarness
 from archiver.testing.network import free_ports
+from archiver.testing.patience import SOON_S
 from archiver.testing.postgresql import UnavailableError
 
 VARIABLE = "FOREBAY_TEST_ORACLE"
@@ -46,7 +47,8 @@ class OracleDouble:
     @property
     def url(self) -> str:
         """URL of the database, for SQLAlchemy."""
-        return f"oracle+oracledb://scada:tiger@127.0.0.1:{self.port}?service_name=FREEPDB1"
+        patience = f"tcp_connect_timeout={SOON_S:g}"
+        return f"oracle+oracledb://scada:tiger@127.0.0.1:{self.port}?service_name=FREEPDB1&{patience}"
 
     def start(self) -> None:
         """Start, and return when it takes connections."""

@@ -53,7 +53,8 @@ class PostgresqlServer:
     @property
     def url(self) -> str:
         """URL of its database, for SQLAlchemy and libpq."""
-        return f"postgresql://{USER}@127.0.0.1:{self.port}/postgres"
+        patience = f"connect_timeout={SOON_S:.0f}&tcp_user_timeout={SOON_S * 1000:.0f}"
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/postgres?{patience}"
 
     def start(self) -> None:
         """Start, and return when it takes connections."""
