@@ -75,6 +75,6 @@ $(VENV)/.bench: requirements/bench.txt pyproject.toml | $(BIN)/python
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/.demo $(VENV)/.dev $@
 
-$(VENV)/.servers: scripts/servers requirements/spark.txt | $(VENV)/.dev
+$(VENV)/.servers: scripts/servers requirements/spark.txt requirements/clients.txt requirements/clients-protobuf7.txt | $(VENV)/.dev
 	scripts/servers
 	@touch $@
