@@ -97,6 +97,11 @@ class Archive:
     ----------
     settings : Settings
 
+    Attributes
+    ----------
+    on_answer : list of callables
+        Told of every answer to a query before anybody reads it.
+
     Examples
     --------
     ::
@@ -113,6 +118,7 @@ class Archive:
         self.lanes: dict[str, Lane] = {}
         self._router = Router(settings.archive_groups())
         self._callers = Callers()
+        self.on_answer: list[Callable[[Answer], object]] = []
 
     # -- life -----------------------------------------------------------------------------------------
 
@@ -298,13 +304,16 @@ class Archive:
         lease = self._callers.admit(caller, limits) if caller else None
         try:
             readers, known = self.readers(), self._known.known
-            return execute(
+            answer = execute(
                 named, readers, known=known, limits=limits, hint=self._hint, lease=lease, states=self._states
             )
         except BaseException:
             if lease is not None:
                 lease.close()
             raise
+        for tell in self.on_answer:
+            tell(answer)
+        return answer
 
     def plan(self, query: Query) -> dict[str, Any]:
         """Return who would answer a query, at what cost, and why, as plain values; nothing is read.

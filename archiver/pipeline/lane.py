@@ -22,6 +22,7 @@ from archiver.pipeline.processing import LaneState, process
 from archiver.pipeline.recovery import Recovery
 from archiver.pipeline.routing import Router
 from archiver.ports import Backend, JournalEntry, WriteReceipt
+from archiver.spans import span
 
 _LOG = logging.getLogger(__name__)
 
@@ -48,6 +49,8 @@ class LaneStatus:
         What the backend said last, or what it lacks for good; empty when all is well.
     written : int
         Samples stored since the start.
+    failures : int
+        Failed attempts since the start.
     """
 
     state: str
@@ -57,6 +60,7 @@ class LaneStatus:
     retries: int
     last_error: str
     written: int
+    failures: int = 0
 
 
 class Lane:
@@ -85,6 +89,7 @@ class Lane:
         self._state = "starting"
         self._committed: tuple[int, LaneState] | None = None
         self._retries = 0
+        self._failures = 0
         self._last_error = ""
         self._asked_to_drop = (0, "")
         self._paused = threading.Event()
@@ -179,7 +184,8 @@ class Lane:
         if waiting and (entries := journal.read(position, 1)) and entries[-1].batch.num_rows:
             oldest = max(0.0, (now() - int(entries[-1].batch.receive_time[0])) / 1e9)
         written = self._delivery.written
-        return LaneStatus(self.state, self.position, waiting, oldest, self._retries, self.trouble, written)
+        retries, failures = self._retries, self._failures
+        return LaneStatus(self.state, self.position, waiting, oldest, retries, self.trouble, written, failures)
 
     def lack(self, group: str, interval: Interval, cause: Cause, reason: str) -> None:
         """Note that the backend does not have all of a group in an interval, or will not have it soon."""
@@ -257,8 +263,9 @@ class Lane:
             return
         assert self._committed is not None
         around = self.archived_around if self.backend.limits.readable else None
-        processed = process(entries, self.router, self._committed[1], archived_around=around)
-        self._delivery.deliver(dict(processed.parts), list(processed.smoothed), entries[-1].offset)
+        with span("lane write", backend=self.backend.name, samples=sum(entry.batch.num_rows for entry in entries)):
+            processed = process(entries, self.router, self._committed[1], archived_around=around)
+            self._delivery.deliver(dict(processed.parts), list(processed.smoothed), entries[-1].offset)
         self._publish(entries[-1].offset, processed.state)
         if self._retries or self._last_error:
             self._retries, self._last_error = 0, ""
@@ -300,9 +307,7 @@ class Lane:
             try:
                 return write()
             except TransientError as exc:
-                self._retries += 1
-                self._last_error = str(exc)
-                self._set_state("retrying")
+                self._note_failure(exc)
                 _LOG.warning("lane %s: %s; trying again", self.backend.name, exc)
                 self._pause(delay * random.uniform(0.5, 1.0))
                 if self._stop.is_set() or self._paused.is_set() or self._let_go():
@@ -322,13 +327,17 @@ class Lane:
             self._changed.notify_all()
 
     def _fail(self, exc: Exception) -> None:
-        self._retries += 1
-        self._last_error = str(exc)
-        self._set_state("retrying")
+        self._note_failure(exc)
         longest = self._settings.retry_longest / 1e9
         delay = min(self._settings.retry_first / 1e9 * 2 ** min(self._retries, 20), longest)
         _LOG.warning("lane %s: %s; trying again in %.1f s", self.backend.name, exc, delay)
         self._pause(delay * random.uniform(0.5, 1.0))
+
+    def _note_failure(self, exc: Exception) -> None:
+        self._retries += 1
+        self._failures += 1
+        self._last_error = str(exc)
+        self._set_state("retrying")
 
     def _pause(self, seconds: float) -> None:
         """Wait before the next attempt, unless there is something else to do."""

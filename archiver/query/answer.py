@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,15 @@ class Answer:
         """Stop reading; an answer that is not consumed to its end is closed. More often than once is harmless."""
         self._source.close()
         self._left()
+
+    def when_left(self, tell: Callable[[list[Part]], object]) -> None:
+        """Have somebody told of the parts once the answer was read, closed, or is forgotten."""
+        known = self._left.detach()
+        if known is None:  # it is all over
+            return
+        _, left, _, _ = known
+        self._left = weakref.finalize(self, partial(_leave, left, tell, self._record))
+        self._left.atexit = False
 
     def cancel(self) -> None:
         """Stop reading from another thread than the one that consumes the rows: that one gets a `StoppedError`.
@@ -155,6 +164,11 @@ class Answer:
             "missing": [missing_to_dict(missing) for missing in self.missing],
             "cursor": self.cursor,
         }
+
+
+def _leave(left: Callable[[], object], tell: Callable[[list[Part]], object], record: Record) -> None:
+    left()
+    tell(record.summary())
 
 
 def _part(part: Part) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from starlette_compress import CompressMiddleware, add_compress_type
 from archiver import registry
 from archiver.bootstrap import Archive
 from archiver.config import ServerSettings
+from services.archive.express import Express
 from services.archive.files import Files
 from services.archive.ingest import Ingest
 from services.archive.live import Live
+from services.archive.metrics import QueryCounts
 from services.archive.routes import (
     administration,
     elements,
@@ -60,12 +62,15 @@ def create_app(archive: Archive, settings: ServerSettings, local_key: str | None
     """
     budget = BodyBudget(settings.max_body_bytes)
     counts = RequestCounts()
+    queries = QueryCounts()
+    archive.on_answer.append(queries.watch)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.ingest = Ingest(archive, budget)
         app.state.live = Live(archive)
         app.state.jobs = Jobs(archive.directory / "jobs")
+        app.state.started = True
         yield
         app.state.jobs.close()
         app.state.live.close()
@@ -86,10 +91,13 @@ def create_app(archive: Archive, settings: ServerSettings, local_key: str | None
     app.state.guard = Guard(archive, settings, local_key)
     app.state.budget = budget
     app.state.requests = counts
+    app.state.queries = queries
+    app.state.started = False
     app.state.files = Files(archive.directory / "files", settings.max_body_bytes)
     problems.install(app)
     app.add_middleware(ConditionalGet)
     app.add_middleware(CompressMiddleware, brotli=False)
+    app.add_middleware(Express, routes=ingest.SHORT)
     app.add_middleware(RequestCounter, counts=counts)
     app.add_middleware(RequestIds)
     for module in (ingest, files, samples, live, jobs, elements, state, segments, repair, administration, health):

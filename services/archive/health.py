@@ -20,6 +20,12 @@ def not_ready(archive: Archive) -> list[str]:
     return [*_journal(archive), *_disk(archive), *_lanes(archive)]
 
 
+def not_started(archive: Archive) -> list[str]:
+    """Return the lanes that have neither reached their backend yet nor failed to, none when it has come up."""
+    lanes = list(archive.lanes.items())
+    return [f"backend {name} was not reached yet" for name, lane in lanes if lane.status().state == "starting"]
+
+
 def _journal(archive: Archive) -> list[str]:
     largest = getattr(getattr(archive.journal, "options", None), "max_bytes", None)  # a journal may know no bound
     size = archive.journal.state().bytes

@@ -54,6 +54,11 @@ class Live:
         self._watchers = 0
         self._thread.start()
 
+    @property
+    def watchers(self) -> int:
+        """How many watch."""
+        return self._watchers
+
     def stop(self) -> None:
         """Tell whoever watches that it is over; from any thread, more often than once is harmless."""
         self._stopped.set()

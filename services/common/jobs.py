@@ -206,6 +206,11 @@ class Jobs:
         with self._lock:
             return sorted((job for job in self._jobs.values() if job.owner == owner), key=lambda job: job.created)
 
+    def counts(self) -> dict[State, int]:
+        """Return how many jobs there are in each state."""
+        with self._lock:
+            return {state: sum(job.state is state for job in self._jobs.values()) for state in State}
+
     def get(self, owner: str, job_id: str) -> Job:
         """Return a job of a caller.
 

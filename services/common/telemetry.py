@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
+import logging
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_LOG = logging.getLogger(__name__)
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
@@ -30,12 +35,57 @@ class Exposition:
 
     def add(self, name: str, kind: str, help_text: str, values: Iterable[tuple[Mapping[str, str], float]]) -> None:
         """Add a family: its name, ``counter`` or ``gauge``, what it says, and a value per set of labels."""
+        self.add_rows(name, kind, help_text, (("", labels, value) for labels, value in values))
+
+    def add_rows(
+        self, name: str, kind: str, help_text: str, rows: Iterable[tuple[str, Mapping[str, str], float]]
+    ) -> None:
+        """Add a family whose rows have names of their own: what follows the family's, labels, value."""
         self._lines += [f"# HELP {name} {help_text}", f"# TYPE {name} {kind}"]
-        self._lines += [f"{name}{_labels(labels)} {_number(value)}" for labels, value in values]
+        self._lines += [f"{name}{suffix}{_labels(labels)} {_number(value)}" for suffix, labels, value in rows]
 
     def render(self) -> str:
         """Return the text."""
         return "".join(f"{line}\n" for line in self._lines)
+
+
+class Histogram:
+    """How often something took how long, by labels.
+
+    Parameters
+    ----------
+    name, help_text : str
+    label : str
+        The one label.
+    bounds : sequence of float
+        Upper bounds of the buckets, ascending.
+    """
+
+    def __init__(self, name: str, help_text: str, label: str, bounds: Sequence[float]) -> None:
+        self._name, self._help, self._label = name, help_text, label
+        self._bounds = tuple(bounds)
+        self._lock = threading.RLock()  # an answer that is forgotten may be counted while another is
+        self._counts: dict[str, list[int]] = {}
+        self._sums: dict[str, float] = {}
+
+    def add(self, value: str, seconds: float) -> None:
+        """Count one thing with a value of the label."""
+        with self._lock:
+            counts = self._counts.setdefault(value, [0] * (len(self._bounds) + 1))
+            counts[bisect.bisect_left(self._bounds, seconds)] += 1
+            self._sums[value] = self._sums.get(value, 0.0) + seconds
+
+    def expose(self, text: Exposition) -> None:
+        """Add the family."""
+        with self._lock:
+            counts, sums = {key: list(row) for key, row in self._counts.items()}, dict(self._sums)
+        rows: list[tuple[str, dict[str, str], float]] = []
+        for value, row in sorted(counts.items()):
+            labels, total = {self._label: value}, list(itertools.accumulate(row))
+            bounds = [*map(repr, self._bounds), "+Inf"]
+            rows += [("_bucket", {**labels, "le": le}, count) for le, count in zip(bounds, total, strict=True)]
+            rows += [("_sum", labels, sums[value]), ("_count", labels, total[-1])]
+        text.add_rows(self._name, "histogram", self._help, rows)
 
 
 class RequestCounter:
@@ -62,7 +112,9 @@ class RequestCounter:
             await self._app(scope, receive, sending)
         finally:
             route = getattr(scope.get("route"), "path", "other")  # the template: its values are without bound
-            self._counts.add((scope["method"], route, str(status)), time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self._counts.add((scope["method"], route, str(status)), seconds)
+            _LOG.info("%s %s: %d in %.3f s", scope["method"], scope["path"], status, seconds)
 
 
 class RequestCounts:

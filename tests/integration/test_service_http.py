@@ -1,14 +1,18 @@
 """The HTTP service over a real archive in this process: in, out, state, repair."""
 
 import asyncio
+import dataclasses
 import gzip
 import json
+import shutil
+import subprocess
 import threading
 
 import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from prometheus_client import parser
 
 from archiver import config
 from archiver.bootstrap import Archive
@@ -431,6 +435,58 @@ def test_metrics_count_samples_and_requests(service):
     assert 'forebay_samples_total{lane="intake",group="",outcome="rejected",reason="unreadable"} 1' in text
     assert 'forebay_lane_up{backend="warm"} 1' in text
     assert 'http_requests_total{method="POST",route="/v1/samples",status="200"} 1' in text
+
+
+def families(service):
+    """Read what is counted as a client of Prometheus does: the value of each sample, by name and labels."""
+    found = parser.text_string_to_metric_families(service.get("/metrics").text)
+    return {(one.name, *sorted(one.labels.items())): one.value for family in found for one in family.samples}
+
+
+def test_metrics_say_how_lanes_journal_disk_jobs_and_watchers_are(service):
+    service.post("/v1/samples", rows())
+    service.archive.flush()
+    counted = families(service)
+    assert counted["forebay_lane_written_samples_total", ("backend", "lake")] == 3
+    assert counted["forebay_lane_failures_total", ("backend", "lake")] == 0
+    assert counted["forebay_dead_letters", ("backend", "warm")] == 0
+    assert counted[("forebay_journal_limit_bytes",)] > counted[("forebay_journal_bytes",)]
+    assert counted[("forebay_journal_oldest_seconds",)] >= 0
+    assert 0 < counted[("forebay_disk_free_bytes",)] < counted[("forebay_disk_size_bytes",)]
+    assert counted["forebay_jobs", ("state", "running")] == 0
+    assert counted[("forebay_live_watchers",)] == 0
+
+
+def test_metrics_say_what_queries_took_and_who_answered(service):
+    service.post("/v1/samples", rows())
+    service.archive.flush()
+    for _ in range(3):
+        assert service.get("/v1/samples", element="T1", start="2001-01-01T00:00:00Z", backend="warm").status_code == 200
+    counted = families(service)
+    assert counted["forebay_query_seconds_count", ("backends", "warm")] == 3
+    assert counted["forebay_query_seconds_bucket", ("backends", "warm"), ("le", "+Inf")] == 3
+    assert counted["forebay_query_rows_total", ("backend", "warm"), ("role", "first choice")] == 9
+    assert counted["forebay_query_seconds_sum", ("backends", "warm")] > 0
+
+
+def test_promtool_finds_nothing_wrong_with_the_metrics(service):
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian: prometheus)")
+    service.post("/v1/samples", rows())
+    service.get("/v1/samples", element="T1", start="2001-01-01T00:00:00Z")
+    text = service.get("/metrics").content
+    done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")
+
+
+def test_it_has_started_when_every_backend_was_reached_or_has_failed_to_be(service, monkeypatch):
+    assert service.get("/health/startup").json() == {"status": "started", "reasons": []}
+    lane = service.archive.lanes["warm"]
+    status = lane.status()
+    monkeypatch.setattr(lane, "status", lambda: dataclasses.replace(status, state="starting"))
+    answer = service.get("/health/startup")
+    assert (answer.status_code, answer.json()["reasons"]) == (503, ["backend warm was not reached yet"])
 
 
 def test_the_event_loop_answers_while_a_large_body_is_decoded(service, monkeypatch):

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from services.archive.dependencies import TheArchive
-from services.archive.health import not_ready
-from services.archive.metrics import expose
+from services.archive.health import not_ready, not_started
+from services.archive.metrics import expose, expose_service
 from services.common.security import Public, Reader, SeesAll
 from services.common.telemetry import MEDIA_TYPE, Exposition
 
@@ -30,10 +30,21 @@ def ready(archive: TheArchive, curious: SeesAll) -> JSONResponse:
     return JSONResponse({"status": "not ready" if reasons else "ready", "reasons": told}, 503 if reasons else 200)
 
 
+@router.get("/health/startup", responses={503: {"description": "not yet; says why"}}, dependencies=[_ALIVE])
+def startup(request: Request, archive: TheArchive, curious: SeesAll) -> JSONResponse:
+    """Say whether it has come up: every backend was reached, or has failed to answer; why not is as of ready."""
+    reasons = not_started(archive) if request.app.state.started else ["the service starts"]
+    told = reasons if curious else []
+    return JSONResponse({"status": "starting" if reasons else "started", "reasons": told}, 503 if reasons else 200)
+
+
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 def metrics(request: Request, archive: TheArchive, view: Reader) -> Response:
     """Return what is counted, in the text format of Prometheus."""
     text = Exposition()
     expose(archive, view.totals(), text)
-    request.app.state.requests.expose(text)
+    state = request.app.state
+    expose_service(state.live.watchers, state.jobs.counts(), text)
+    state.queries.expose(text)
+    state.requests.expose(text)
     return Response(text.render(), media_type=MEDIA_TYPE)

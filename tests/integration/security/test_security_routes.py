@@ -12,7 +12,16 @@ from services.archive.app import create_app
 from services.common.security import Permit, Public, check_declared, permissions
 from services.common.security.failures import Failures
 
-PUBLIC = {"/ping", "/retrieval/ping", "/health", "/health/live", "/health/ready", "/openapi.json", "/"}
+PUBLIC = {
+    "/ping",
+    "/retrieval/ping",
+    "/health",
+    "/health/live",
+    "/health/ready",
+    "/health/startup",
+    "/openapi.json",
+    "/",
+}
 """What anybody may ask; a route that is added here tells nobody anything about the archive."""
 
 PROBLEM = "urn:forebay:problem:"
