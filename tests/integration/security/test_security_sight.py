@@ -1,11 +1,13 @@
 """A caller with archive groups: nothing of the others can be seen, changed or guessed, through any door."""
 
 import json
+import re
 
 import pytest
 
 from archiver.model import Metadata, SampleBatch
 from archiver.security import Role
+from services.common.security import permissions
 
 A = {"element": "A:one", "start": "2001-01-01T00:00:00Z"}
 
@@ -278,3 +280,41 @@ def test_the_appliance_answers_for_hidden_elements_as_for_those_that_are_not_the
         text = doors.get(path, reader, pv="*").text
         assert "B:" not in text, path
         assert "B alias" not in text, path
+
+
+EVERYTHING = {
+    "element": "*",
+    "pv": "*",
+    "pattern": "*",
+    "search": "",
+    "q": "",
+    "regex": ".*",
+    "limit": "1000",
+    "start": "2001-09-09T01:46:00Z",
+    "end": "2001-09-09T01:47:00Z",
+    "from": "2001-09-09T01:46:00Z",
+    "step": "10",
+    "to": "2001-09-09T01:47:00Z",
+    "time": "2001-09-09T01:46:50Z",
+    "at": "2001-09-09T01:46:50Z",
+    "replayed": "true",
+    "query": '{__name__=~".+"}',
+    "match[]": '{__name__=~".+"}',
+}
+
+
+@pytest.mark.parametrize("name", ["2", "lake", "element"])
+def test_no_route_at_all_shows_a_trace_of_another_group(doors, reader, name):
+    everything = doors.key(Role.READ)
+    traces, shown = ("B:one", "B:two", "secret of B", "B alias", "refused B"), set()
+    for path, route, _ in permissions(doors.app):
+        if "GET" not in (route.methods or ()) or path.endswith("/live"):
+            continue
+        filled_path = re.sub(r"\{extension[^}]*\}", "json", path)
+        filled_path = re.sub(r"\{\w+[^}]*\}", name, filled_path)
+        own = doors.get(filled_path, reader, **EVERYTHING)
+        assert own.status_code != 500, (filled_path, own.text)
+        assert not [trace for trace in traces if trace in own.text], (filled_path, own.text[:500])
+        if any(trace in doors.get(filled_path, everything, **EVERYTHING).text for trace in traces):
+            shown.add(path)
+    assert len(shown) >= 5, "there is something to be hidden"
