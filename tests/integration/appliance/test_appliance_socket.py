@@ -81,6 +81,14 @@ def test_an_upgrade_to_http_2_is_passed_over_in_silence(service, ask):
     assert "upgrade" not in service.errors().lower()
 
 
+def test_raw_is_never_compressed(service):
+    """Clients send `Accept-Encoding` because their library does, and read what is below it."""
+    parameters = {"pv": "LONG", "from": START, "to": END}
+    with httpx.stream("GET", f"{service.url}/retrieval/data/getData.raw", params=parameters, headers=GRAFANA) as answer:
+        assert "content-encoding" not in answer.headers
+        assert next(answer.iter_raw()).startswith(b"\x08\x06\x12\x04LONG")
+
+
 def test_phoebus_searches(ask):
     answer = ask("/bpl/searchForPVsRegex", regex=".*GOLD:W.*")
     assert answer.text.splitlines() == ["GOLD:WFD", "GOLD:WFI", "GOLD:WFS"]
