@@ -125,13 +125,15 @@ QUERIES = {
 }
 
 
-def rows_of(output: bytes, format_name: str) -> Any:
+def rows_of(output: bytes, format_name: str, *, named: bool) -> Any:
     if format_name == "csv":
         return output.decode()
     if format_name == "json":
         document = json.loads(output)
         for part in document["parts"]:
             del part["seconds"]
+            if not named:  # which of the two is asked hangs on how quick each was of late
+                assert part.pop("backend") in ("lake", "warm")
         return document
     if format_name == "ndjson":
         return [json.loads(line) for line in output.splitlines()]
@@ -151,7 +153,7 @@ ANSWERS: dict[tuple[str, str], Any] = {}
 def test_a_query_answers_the_same_with_and_without_a_running_archive(data: Path, forebay, name: str, format_name: str):
     done = forebay("query", *QUERIES[name], "--format", format_name, "--data", data)
     assert done.code == 0, done.errors
-    rows = rows_of(done.output, format_name)
+    rows = rows_of(done.output, format_name, named=not {"--backend", "--range"}.isdisjoint(QUERIES[name]))
     assert ANSWERS.setdefault((name, format_name), rows) == rows
 
 

@@ -142,18 +142,6 @@ def test_the_lock_tells_other_commands_where_it_answers(tmp_path):
         assert json.loads((tmp_path / "lock").read_text()) == {"pid": process.pid, "url": url}
 
 
-@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no /proc: what a process loads cannot be seen")
-def test_the_compiler_is_loaded_when_line_protocol_comes_in_bulk(tmp_path):
-    pytest.importorskip("numba", reason="numba is not installed")
-    lines = "".join(f"m,element=P{i % 9} value={i} {10**18 + i}\n" for i in range(5000))
-    with running(tmp_path) as (process, url):
-        maps = Path(f"/proc/{process.pid}/maps")
-        assert ask(url, "/health/ready")["status"] == "ready"
-        assert "llvmlite" not in maps.read_text(), "a gateway that gets none has no memory for it"
-        urlopen(Request(f"{url}/write", lines.encode())).close()
-        until(lambda: "llvmlite" in maps.read_text())
-
-
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
 def test_the_compiled_line_protocol_is_brought_in_without_anybody_asking(tmp_path):
     pytest.importorskip("numba")
