@@ -146,7 +146,7 @@ def response_to(error: ForebayError) -> JSONResponse:
 
 def install(app: FastAPI) -> None:
     """Make an application answer every error as a problem."""
-    app.add_exception_handler(ForebayError, _on_forebay_error)
+    app.add_exception_handler(ForebayError, on_forebay_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(Exception, _on_unexpected)
@@ -156,7 +156,8 @@ def _document(problem: Problem, detail: str) -> dict[str, Any]:
     return {"type": problem.type, "title": problem.title, "status": problem.status, "detail": detail}
 
 
-async def _on_forebay_error(request: Request | WebSocket, exc: Exception) -> JSONResponse:
+async def on_forebay_error(request: Request | WebSocket, exc: Exception) -> JSONResponse:
+    """Return the answer to an error of this project; one that is ours to mend is logged."""
     assert isinstance(exc, ForebayError), "registered for it"
     answer = response_to(exc)
     if answer.status_code >= 500:

@@ -7,9 +7,13 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+_TOGETHER_BYTES = 512 * 2**10
+
 
 class HttpProtocol(HttpToolsProtocol):
     """Uvicorn's protocol, with one write for all that is written in a turn of the event loop: headers and first bytes.
+
+    Bodies are handed on in parts that are worth it: uvicorn's own are of a few packets each.
 
     Older versions of Phoebus take a PV as unknown when headers arrive before the body. Newer ones offer HTTP/2 with
     each request, which is no mistake to warn of.
@@ -18,6 +22,13 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection."""
         super().connection_made(JoiningTransport(transport, self.loop))  # type: ignore[arg-type]
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body; whoever reads it is woken for a good deal of it at a time, and for its end."""
+        if self.parser.should_upgrade() or len(self.cycle.body) + len(body) > _TOGETHER_BYTES:
+            super().on_body(body)
+        elif not self.cycle.response_complete:
+            self.cycle.body += body
 
     def _unsupported_upgrade_warning(self) -> None:
         """Answer by HTTP/1.1, as every server may, without a word."""

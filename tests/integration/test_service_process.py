@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
@@ -156,3 +157,23 @@ def test_columns_come_from_the_memory_that_the_c_library_keeps():
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     assert asked.stdout == "system\n" or not sys.platform.startswith("linux")
+
+
+def test_a_body_is_taken_in_whatever_pieces_it_comes(tmp_path):
+    lines = b"".join(b"m,element=T%d value=%d %d\n" % (i % 7, i, 10**18 + i) for i in range(40_000))
+    pieces = [lines[:1], lines[1:100], lines[100:70_000], lines[70_000:900_000], lines[900_000:-1], lines[-1:]]
+    with running(tmp_path) as (_, url):
+        host, port = url.removeprefix("http://").split(":")
+        for chunked in (False, True):
+            with socket.create_connection((host, int(port)), timeout=SOON_S) as connection:
+                length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(lines)}"
+                connection.sendall(f"POST /write HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n".encode())
+                for piece in pieces:
+                    connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+                    time.sleep(0.05)  # it arrives alone; nothing depends on that
+                connection.sendall(b"0\r\n\r\n" if chunked else b"")
+                assert connection.recv(100).startswith(b"HTTP/1.1 204")
+        totals = [row for row in ask(url, "/v1/ledger")["totals"] if row["lane"] == "intake"]
+        assert totals == []  # nothing was refused
+        found = ask(url, "/v1/samples?element=T0&start=2001-09-09T00:00:00Z&limit=9999")["samples"]
+        assert len(found) == len(range(0, 40_000, 7))

@@ -13,11 +13,12 @@ from fastapi.responses import JSONResponse
 from archiver.model import ForebayError
 from services.archive.decoding import body as formats
 from services.archive.dependencies import ingest_of
+from services.archive.express import Short
 from services.archive.ingest import Ingest, Taken
 from services.common.bodies import BodyBudget
 from services.common.negotiation import media_type_of
 from services.common.problems import problem_of, retry_after
-from services.common.security import InfluxIngester, Ingester, Public
+from services.common.security import INFLUX_INGEST, InfluxIngester, Ingester, Public
 
 router = APIRouter(tags=["ingest"])
 
@@ -104,6 +105,10 @@ async def post_lines(request: Request, archive: InfluxIngester) -> Response:
     if not taken.receipt.counts["rejected"]:
         return Response(status_code=204)
     return _error(400, _partial_write(taken))
+
+
+SHORT = tuple(Short(path, INFLUX_INGEST, post_lines) for path in ("/api/v2/write", "/write"))
+"""The same, on the short way."""
 
 
 @router.api_route("/query", methods=["GET", "POST"], include_in_schema=False)
