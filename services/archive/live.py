@@ -9,17 +9,21 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 
 from archiver.bootstrap import Archive
 from archiver.model import BackpressureError, InvalidInputError, SampleBatch
-from archiver.pipeline.following import Follower, Gap
+from archiver.pipeline.following import Follower, Gap, Recent
 from archiver.query import Answer
 from archiver.query.formats import write
 
 MOST_WATCHERS = 500
 _WAIT_S = 0.5
 _RETRY_S = 5.0
+_READERS = 2
+_EACH_S = 0.001  # many get more samples less often: all together they take no more of a core than a tenth or two
+_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Live:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="live", daemon=True)
         self._watchers = 0
+        self._recent = Recent(archive.journal)
+        self._limiter = CapacityLimiter(_READERS)
         self._thread.start()
 
     @property
@@ -101,20 +107,18 @@ class Live:
         """
         if self._watchers >= MOST_WATCHERS:
             raise BackpressureError(f"{MOST_WATCHERS} watch the archive already; try again later", _RETRY_S)
-        journal = self._archive.journal
-        follower = Follower(journal, self._archive.catalog, patterns, _offset(after, journal.stream), allowed)
+        follower = Follower(self._recent, self._archive.catalog, patterns, self._offset(after), allowed)
         self._watchers += 1
         try:
             if not after:
-                rows = await run_in_threadpool(self._latest, patterns, allowed)
-                yield self._event("latest", follower.offset, _samples(rows))
+                yield await run_sync(self._first, follower, limiter=self._limiter)
             while not self._stopped.is_set():
-                changed = self._changed
-                found = await run_in_threadpool(follower.read)
-                if found is not None:
-                    data = _gap(found) if isinstance(found, Gap) else _samples(found)
-                    yield self._event("gap" if isinstance(found, Gap) else "samples", follower.offset, data)
-                    await asyncio.sleep(every_s)
+                changed, begun = self._changed, self._loop.time()
+                event = await run_sync(self._next, follower, limiter=self._limiter)
+                if event is not None:
+                    yield event
+                await asyncio.sleep(begun + max(every_s, self._watchers * _EACH_S) - self._loop.time())
+                if event is not None:
                     continue
                 try:
                     await asyncio.wait_for(changed.wait(), idle_s)
@@ -126,10 +130,29 @@ class Live:
     def _event(self, kind: str, offset: int, data: bytes) -> Event:
         return Event(kind, f"{self._archive.journal.stream}:{offset}", data)
 
-    def _latest(self, patterns: Sequence[str], allowed: Callable[[str], bool]) -> SampleBatch:
+    def _offset(self, after: str) -> int | None:
+        """Return the offset that the id of an event stands for."""
+        if not after:
+            return None
+        journal = self._archive.journal
+        named, colon, number = after.rpartition(":")
+        if not colon or not (number.isascii() and number.isdigit()) or len(number) > _DIGITS:
+            raise InvalidInputError(f"after = {after[:80]!r}: give the id of an event as it came, or leave it out")
+        if named != journal.stream or int(number) > journal.state().last:
+            raise InvalidInputError(f"after = {after!r} is of a journal that is not there any more; leave it out")
+        return int(number)
+
+    def _first(self, follower: Follower) -> Event:
+        offset = follower.offset
         known = [version.name for version in self._archive.catalog.elements()]
-        chosen = Follower(self._archive.journal, self._archive.catalog, patterns, 0, allowed)
-        return self._archive.latest([name for name in known if chosen.wants(name)])
+        return self._event("latest", offset, _samples(self._archive.latest(follower.wanted(known))))
+
+    def _next(self, follower: Follower) -> Event | None:
+        found = follower.read()
+        if found is None:
+            return None
+        data = _gap(found) if isinstance(found, Gap) else _samples(found)
+        return self._event("gap" if isinstance(found, Gap) else "samples", follower.offset, data)
 
     def _follow(self) -> None:
         journal = self._archive.journal
@@ -143,17 +166,6 @@ class Live:
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
-
-
-def _offset(after: str, stream: str) -> int | None:
-    if not after:
-        return None
-    named, colon, number = after.rpartition(":")
-    if not colon or not number.isdigit():
-        raise InvalidInputError(f"after = {after!r}: give the id of an event as it came, or leave it out")
-    if named != stream:
-        raise InvalidInputError(f"after = {after!r} is of a journal that is not there any more; leave it out")
-    return int(number)
 
 
 def _samples(rows: SampleBatch) -> bytes:

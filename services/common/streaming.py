@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from anyio import CapacityLimiter
+from anyio.lowlevel import RunVar
+from anyio.to_thread import run_sync
 from fastapi import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
@@ -15,6 +18,26 @@ from archiver.model import StoppedError
 
 _BEGUN = 2
 """Pieces that are made before the response begins: the header of a format needs no reading, the second one does."""
+
+
+_READERS = 8
+"""Threads that read at a time. More of them answer nothing sooner, and each takes its share of time from the intake."""
+
+_readers: RunVar[CapacityLimiter] = RunVar("readers")
+T = TypeVar("T")
+
+
+async def read_in_turn(function: Callable[[], T]) -> T:
+    """Return what a function gives that reads samples; it runs in a thread, one of few at a time, in order of asking.
+
+    What does not read goes by the threads of Starlette: it is never behind a crowd of those who do.
+    """
+    try:
+        limiter = _readers.get()
+    except LookupError:
+        limiter = CapacityLimiter(_READERS)
+        _readers.set(limiter)
+    return await run_sync(function, limiter=limiter)
 
 
 class Reading(Protocol):
@@ -83,19 +106,19 @@ class AnswerResponse(Response):
 
     async def _send(self, send: Send) -> None:
         if self._headers_of is None:
-            head = await run_in_threadpool(lambda: list(itertools.islice(self._chunks, _BEGUN)))
+            head = await read_in_turn(lambda: list(itertools.islice(self._chunks, _BEGUN)))
         else:
-            content = await run_in_threadpool(b"".join, self._chunks)
+            content = await read_in_turn(lambda: b"".join(self._chunks))
             head = [content]
             self.headers["content-length"] = str(len(content))
             self.headers.update(self._headers_of())
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         for chunk in head:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        following = asyncio.create_task(run_in_threadpool(self._next))
+        following = asyncio.create_task(read_in_turn(self._next))
         try:
             while chunk := await asyncio.shield(following):
-                following = asyncio.create_task(run_in_threadpool(self._next))  # made while this one is sent
+                following = asyncio.create_task(read_in_turn(self._next))  # made while this one is sent
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         finally:
             await self._ended(following)

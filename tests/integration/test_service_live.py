@@ -135,6 +135,8 @@ def test_over_a_web_socket(service: Service) -> None:
     ("asked", "status", "said"),
     [
         ({"element": "a", "after": "x"}, 400, "give the id of an event as it came"),
+        ({"element": "a", "after": "elsewhere:²"}, 400, "give the id of an event as it came"),
+        ({"element": "a", "after": "elsewhere:" + "9" * 40}, 400, "give the id of an event as it came"),
         ({"element": "a", "after": "elsewhere:3"}, 400, "a journal that is not there"),
         ({"element": "a", "every": "soon"}, 400, "every"),
         ({}, 422, "element"),

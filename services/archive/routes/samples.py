@@ -13,6 +13,7 @@ from services.archive.later import is_for_later, respond_later
 from services.archive.parameters import End, Start, aggregates_of, range_of, time_of
 from services.archive.question import Question
 from services.common.security import Reader, View
+from services.common.streaming import read_in_turn
 
 router = APIRouter(tags=["samples"])
 
@@ -43,7 +44,7 @@ Plan = Annotated[bool, Parameter(description="who would answer, at what cost, an
 
 
 @router.get("/v1/samples", response_class=Response, responses=QUERY_DOCS)
-def get_samples(
+async def get_samples(
     request: Request,
     archive: Reader,
     shape: Shape,
@@ -95,13 +96,13 @@ def get_samples(
         outcome=outcome,
         **shape,
     )
-    return _answer(request, archive, question, plan=plan)
+    return await read_in_turn(lambda: _answer(request, archive, question, plan=plan))
 
 
 @router.post("/v1/query", response_class=Response, responses=QUERY_DOCS)
-def post_query(request: Request, archive: Reader, question: Question, plan: Plan = False) -> Response:
+async def post_query(request: Request, archive: Reader, question: Question, plan: Plan = False) -> Response:
     """Return what a query asks for, as ``GET /v1/samples`` does, which takes the same in its query string."""
-    return _answer(request, archive, question, plan=plan)
+    return await read_in_turn(lambda: _answer(request, archive, question, plan=plan))
 
 
 def _answer(request: Request, archive: View, question: Question, *, plan: bool) -> Response:

@@ -6,8 +6,10 @@ import asyncio
 import threading
 
 import pytest
+from starlette.concurrency import run_in_threadpool
 
 from archiver.model import StoppedError
+from services.common import streaming
 from services.common.streaming import AnswerResponse
 
 PIECES = [b"head", b"first", b"second", b"third"]
@@ -96,3 +98,29 @@ def test_a_failure_of_reading_ends_the_response_before_its_end():
     with pytest.raises(OSError, match="the disk is gone"):
         sent(Answer(), chunks(), send)
     assert bodies[-1] == {"type": "http.response.body", "body": b"second", "more_body": True}
+
+
+def test_few_read_at_a_time_and_others_need_not_wait_for_them():
+    """A crowd of readers takes the time of the intake; a question that reads nothing is answered beside it."""
+    lock, free = threading.Lock(), threading.Event()
+    running, most = 0, 0
+
+    def read():
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        assert free.wait(60)
+        with lock:
+            running -= 1
+
+    async def all_of_them():
+        readers = [asyncio.create_task(streaming.read_in_turn(read)) for _ in range(10 * streaming._READERS)]
+        while running < streaming._READERS:
+            await asyncio.sleep(0.001)
+        assert await run_in_threadpool(lambda: "quick") == "quick"
+        free.set()
+        await asyncio.gather(*readers)
+
+    asyncio.run(all_of_them())
+    assert most == streaming._READERS
