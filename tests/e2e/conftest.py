@@ -56,10 +56,10 @@ def opened(chromium: Any) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-def post() -> Callable[[str, list[dict[str, Any]]], None]:
-    """Send samples to an archive."""
+def post() -> Callable[[str, Any], None]:
+    """Send samples to an archive: rows, or columns."""
 
-    def send(url: str, rows: list[dict[str, Any]]) -> None:
+    def send(url: str, rows: Any) -> None:
         with urlopen(
             Request(f"{url}/v1/samples", json.dumps(rows).encode(), {"Content-Type": "application/json"})
         ) as answer:

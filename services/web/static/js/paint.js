@@ -22,7 +22,7 @@ function eachHeld(frame, pieces, visit) {
     for (; index < at.length; index += 1) {
       const left = Math.max(base + at[index] * scale, start);
       const right = index + 1 < at.length ? Math.min(base + at[index + 1] * scale, end) : end;
-      if (left > end) break;
+      if (index && left >= end) break;
       visit(left, Math.max(left, right), tile, index);
     }
   }
@@ -49,7 +49,7 @@ export function paintSteps(frame, pieces, color, scale) {
       bad.moveTo(left, y);
       bad.lineTo(Math.max(right, left + ratio), y);
     }
-    if (tile.from + BigInt(tile.at[index]) >= frame.from) dots.push([left, y, isBad]);
+    if (tile.at[index] >= 0 && tile.from + BigInt(tile.at[index]) >= frame.from) dots.push([left, y, isBad]);
     last = { x: right };
     return undefined;
   });

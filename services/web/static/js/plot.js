@@ -142,7 +142,7 @@ export class Plot {
       ...this.size(),
       legend: { show: false },
       scales: { x: { time: false, auto: false, min: 0, max: 1 }, y: { auto: false, min: 0, max: 1 }, ...scales },
-      axes: [time, ...sides],
+      axes: [time, ...(sides.length ? sides : [{ show: false }])],
       series: [{}, ...(this.axes.length ? this.axes.map((units, index) => ({ scale: `y${index}`, show: true, points: { show: false } })) : [{ scale: "y" }])],
       cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
       padding: [10, this.axes.length > 1 ? 0 : 14, 0, this.axes.length ? 0 : 14],

@@ -27,9 +27,17 @@ const MOST_ELEMENTS = 20;
 const TICK_MS = 1000;
 const NUMERIC = new Set(["float", "int", "uint", "bool"]);
 
+let view = null;
+
+/** What is shown while it is, for those who draw over it: `mounted()?.plot.addOverlay(paint)`. */
+export const mounted = () => view;
+
 export function mount(root, parameters, navigate) {
-  const view = new Trends(root, parameters, navigate);
-  return () => view.close();
+  const made = (view = new Trends(root, parameters, navigate));
+  return () => {
+    made.close();
+    view = null;
+  };
 }
 
 class Trends {
@@ -50,13 +58,16 @@ class Trends {
     });
     this.values = new Values(this.table, this.series, { removed: (name) => this.remove(name) });
     this.onKey = (event) => this.key(event);
+    this.onZone = () => this.update();
     document.addEventListener("keydown", this.onKey);
+    document.addEventListener("zone", this.onZone);
     this.timer = setInterval(() => this.tick(), TICK_MS);
     this.start();
   }
 
   close() {
     document.removeEventListener("keydown", this.onKey);
+    document.removeEventListener("zone", this.onZone);
     clearInterval(this.timer);
     this.statistics.cancel();
     this.remember.cancel();
@@ -230,6 +241,7 @@ class Trends {
     this.plot.draw();
     this.values.refresh();
     if (!this.elements.length) return this.tell(this.names.length ? "Loading …" : "No element is chosen. Type a part of a name above; as soon as samples come in they are listed there.");
+    if (!this.readable.length) return this.tell("The archive knows none of these elements.");
     const pieces = this.readable.flatMap(({ name }) => this.series.pieces(name, this.plot.from, this.plot.to));
     const errors = new Set(pieces.map(({ tile }) => tile?.error).filter(Boolean));
     const lost = new Set(pieces.flatMap(({ tile }) => tile?.missing ?? []).map(({ backend, reason }) => `${backend ? `${backend}: ` : ""}${reason}`));
