@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Request, WebSocket, WebSocketDisconnect
 from fastapi import Query as Parameter
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette_compress import remove_compress_type
 
 from archiver.model import ForebayError
 from services.archive.live import Event, Live
@@ -18,6 +19,7 @@ from services.common.errors import UnauthorizedError
 from services.common.security import Reader
 
 router = APIRouter(tags=["live"])
+remove_compress_type("text/event-stream")  # the state of a packer is kept as long as one watches: some MB for each
 
 Elements = Annotated[list[str], Parameter(description="name, alias or glob; repeat it for more", examples=[["BAR:*"]])]
 After = Annotated[str, Parameter(description="id of the last event seen: go on there, without the latest values")]
