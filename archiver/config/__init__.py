@@ -14,12 +14,14 @@ from archiver.config.settings import (
     JournalSettings,
     LaneSettings,
     LineProtocolRule,
+    LogSettings,
     PluginSettings,
     QuerySettings,
     ServerSettings,
     Settings,
     SmoothingSettings,
     SourceSettings,
+    TraceSettings,
 )
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "JournalSettings",
     "LaneSettings",
     "LineProtocolRule",
+    "LogSettings",
     "OidcSettings",
     "PluginSettings",
     "QuerySettings",
@@ -40,6 +43,7 @@ __all__ = [
     "SmoothingSettings",
     "SourceSettings",
     "TlsSettings",
+    "TraceSettings",
     "is_loopback",
     "json_schema",
     "load",

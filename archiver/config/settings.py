@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -189,6 +189,23 @@ class ServerSettings(Table):
     max_body_bytes: int = Field(256 * 2**20, ge=1024, description="largest request that is taken, in bytes")
 
 
+class LogSettings(Table):
+    """What the archive says of itself, on its error stream."""
+
+    format: Literal["text", "json"] = Field("text", description="json: an object per line, for collectors")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning", description="from which on; info has a line per request"
+    )
+
+
+class TraceSettings(Table):
+    """Where traces go, by OpenTelemetry; none are made without an endpoint."""
+
+    endpoint: str = Field("", description="of OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces; needs [otel]")
+    service: str = Field("forebay", description="name of this archive in the traces")
+    ratio: float = Field(1.0, ge=0, le=1, description="share of the requests that are traced")
+
+
 class Settings(Table):
     """Everything the archive can be told."""
 
@@ -199,6 +216,8 @@ class Settings(Table):
     security: SecuritySettings = Field(default_factory=SecuritySettings)
     tls: TlsSettings | None = None
     query: QuerySettings = Field(default_factory=QuerySettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+    trace: TraceSettings = Field(default_factory=TraceSettings)
     backends: tuple[BackendSettings, ...] = Field((), json_schema_extra={"default": DEFAULT_BACKENDS})  # type: ignore[dict-item]
     groups: tuple[GroupSettings, ...] = Field((), description="left out: every element in every backend")
     sources: tuple[SourceSettings, ...] = ()

@@ -38,6 +38,7 @@ from services.common.pages import Pages
 from services.common.request_ids import RequestIds
 from services.common.security import Guard, Public, check_declared
 from services.common.telemetry import RequestCounter, RequestCounts
+from services.common.tracing import Traced, Traces
 
 _DESCRIPTION = """
 Archive of an industrial control system over HTTP: samples in, samples out, and what became of each.
@@ -50,7 +51,9 @@ for _type in ("application/x-ndjson", "text/csv"):  # with those of the web; Arr
 _API = Depends(Public("describes the program"))
 
 
-def create_app(archive: Archive, settings: ServerSettings, local_key: str | None = None) -> FastAPI:
+def create_app(
+    archive: Archive, settings: ServerSettings, local_key: str | None = None, traces: Traces | None = None
+) -> FastAPI:
     """Return the HTTP service of an archive that is open, or will be before the first request.
 
     Parameters
@@ -59,6 +62,8 @@ def create_app(archive: Archive, settings: ServerSettings, local_key: str | None
     settings : ServerSettings
     local_key : str, optional
         Text of the key of commands on this machine; see `services.common.security.Guard`.
+    traces : Traces, optional
+        Makes a span of each request, and of what it is about; stopped with the service.
     """
     budget = BodyBudget(settings.max_body_bytes)
     counts = RequestCounts()
@@ -67,6 +72,8 @@ def create_app(archive: Archive, settings: ServerSettings, local_key: str | None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if traces is not None:
+            traces.start()
         app.state.ingest = Ingest(archive, budget)
         app.state.live = Live(archive)
         app.state.jobs = Jobs(archive.directory / "jobs")
@@ -75,6 +82,8 @@ def create_app(archive: Archive, settings: ServerSettings, local_key: str | None
         app.state.jobs.close()
         app.state.live.close()
         app.state.ingest.close()
+        if traces is not None:
+            traces.stop()
 
     # no page of documents: FastAPI's loads its script from elsewhere
     app = FastAPI(
@@ -99,6 +108,9 @@ def create_app(archive: Archive, settings: ServerSettings, local_key: str | None
     app.add_middleware(CompressMiddleware, brotli=False)
     app.add_middleware(Express, routes=ingest.SHORT)
     app.add_middleware(RequestCounter, counts=counts)
+    if traces is not None:
+        archive.on_answer.append(traces.watch)
+        app.add_middleware(Traced, traces=traces)
     app.add_middleware(RequestIds)
     for module in (ingest, files, samples, live, jobs, elements, state, segments, repair, administration, health):
         app.include_router(module.router)

@@ -26,8 +26,10 @@ from archiver.security import Caller
 from archiver.sources import line_protocol
 from services.archive.app import create_app
 from services.archive.sources import Sources
+from services.common import logs
 from services.common.protocol import HttpProtocol
 from services.common.security import check_start, local_key, server_context
+from services.common.tracing import Traces, provider_of
 
 _LOG = logging.getLogger(__name__)
 _BACKENDS_S = 10.0
@@ -57,13 +59,16 @@ def serve(read: Callable[[], Settings]) -> None:
     """
     settings = read()
     check_start(settings)
+    logs.configure(settings.log)
+    provider = provider_of(settings.trace)
+    traces = None if provider is None else Traces(provider)
     encryption = None if settings.tls is None else server_context(settings.tls)
     sys.setswitchinterval(_SWITCH_S)  # a thread back from the disk waits a tenth as long for one that computes
     _keep_freed_memory()
     with Archive(settings) as archive, listen(settings.server) as listener, local_key(archive.directory) as key:
         archive.wait_ready(_BACKENDS_S)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(archive, listener, read, key, encryption))
+            runner.run(_serve(archive, listener, read, key, encryption, traces))
 
 
 @contextlib.contextmanager
@@ -127,6 +132,7 @@ async def _serve(
     read: Callable[[], Settings],
     key: str,
     encryption: ssl.SSLContext | None,
+    traces: Traces | None,
 ) -> None:
     tls = archive.settings.tls
     url = _url(listener, "http" if tls is None else "https")
@@ -136,7 +142,7 @@ async def _serve(
         print(f"ready {url}", flush=True)  # noqa: T201 - what the caller waits for
         line_protocol.warm_up()  # in the background, and not before: else the first large bodies take the slow path
 
-    app = create_app(archive, archive.settings.server, key)
+    app = create_app(archive, archive.settings.server, key, traces)
     config = uvicorn.Config(
         app,
         access_log=False,
@@ -179,6 +185,7 @@ async def _reload(archive: Archive, sources: Sources, read: Callable[[], Setting
     """Put the settings in force that are configured now; when something is wrong with them, keep the old ones."""
     try:
         settings = read()
+        logs.configure(settings.log)
         changes = await asyncio.to_thread(archive.reload, settings)
         changes += await sources.use(settings.sources)
     except ForebayError as exc:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+from contextvars import ContextVar
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = "X-Request-Id"
+_current: ContextVar[str] = ContextVar("request_id", default="")
 _TAKEN = re.compile(r"[\w.:-]{1,64}", re.ASCII)
+
+
+def current() -> str:
+    """Return the id of the request that is being answered, in its task and in the threads that work for it."""
+    return _current.get()
 
 
 class RequestIds:
@@ -35,4 +42,8 @@ class RequestIds:
                 MutableHeaders(scope=message)[HEADER] = number
             await send(message)
 
-        await self._app(scope, receive, sending)
+        token = _current.set(number)
+        try:
+            await self._app(scope, receive, sending)
+        finally:
+            _current.reset(token)
