@@ -46,7 +46,7 @@ export async function askJson(path, options) {
 
 /** Parse JSON; whole numbers of 16 digits and more as text, which BigInt takes as well as numbers. */
 export function parseJson(text) {
-  return JSON.parse(text.replace(/("(?:[^"\\]|\\.)*"\s*:?\s*)|(-?\d{16,})(?![\d.eE])/g, (all, skip, long) => skip ?? `"${long}"`));
+  return JSON.parse(text.replace(/("(?:[^"\\]|\\.)*"\s*:?\s*)|(?<![\d.])(-?\d{16,})(?![\d.eE])/g, (all, skip, long) => skip ?? `"${long}"`));
 }
 
 /** Ask for samples as columns, with what is said of the answer: `{header, rows, outcome}`; see `parseCsv`. */

@@ -4,11 +4,12 @@ import { ask, installKey, wordsOf } from "./api.js";
 import { make, repeat } from "./dom.js";
 import * as archive from "./views/archive.js";
 import * as explain from "./views/explain.js";
+import * as load from "./views/load.js";
 import * as query from "./views/query.js";
 import * as trends from "./views/trends.js";
 
 /** Views by the first part of the hash, in the order of the navigation; the first is shown when there is none. */
-const VIEWS = { trends, archive, query, explain };
+const VIEWS = { trends, archive, query, explain, load };
 
 const HEALTH_EVERY_MS = 5000;
 const THEME = "forebay-theme";

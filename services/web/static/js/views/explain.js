@@ -36,7 +36,7 @@ export function mount(root, parameters, navigate) {
     try {
       const told = await askJson(`/v1/explain?${query}`, { signal: asking.signal });
       sentences.replaceChildren(...told.sentences.map((text) => make("li", {}, text)));
-      body.replaceChildren(...(told.findings.length ? told.findings.map(rowOf) : [emptyRow("The ledger has nothing of it in this time.", 7)]));
+      body.replaceChildren(...(told.findings.length ? joined(told.findings).map(rowOf) : [emptyRow("The ledger has nothing of it in this time.", 7)]));
       counts.hidden = false;
     } catch (error) {
       if (isAborted(error)) return;
@@ -62,6 +62,22 @@ export function mount(root, parameters, navigate) {
     asking.abort();
     control.close();
   };
+}
+
+/** Findings that differ in nothing but their time are one. */
+function joined(findings) {
+  const found = new Map();
+  for (const finding of findings) {
+    const key = JSON.stringify([finding.lane, finding.group, finding.outcome, finding.reason]);
+    const before = found.get(key);
+    if (!before) found.set(key, { ...finding });
+    else {
+      before.count += finding.count;
+      if (finding.first < before.first) before.first = finding.first;
+      if (finding.last > before.last) before.last = finding.last;
+    }
+  }
+  return [...found.values()];
 }
 
 function rowOf({ lane, group, outcome, reason, count: samples, first, last }) {
