@@ -26,7 +26,8 @@ from archiver.model.status import BAD, Status, is_bad, is_gap
 _HELD_ROWS = 262_144
 _RATIO = 4
 _LINES = (Kind.FLOAT, Kind.INT, Kind.UINT)
-_GOOD, _BAD, _NOTHING = 0, 1, 2
+_IS_LINE = np.isin(np.arange(256), _LINES)  # by code of the kind
+_BAD, _NOTHING = 1, 2  # of what is drawn; 0 is good
 
 _LONGEST_NS = 2**62  # spans of more than a century are cut by rows, not by time
 _NOT_GOOD = np.uint64(BAD | Status.DISCONNECTED | Status.PAUSED)
@@ -129,7 +130,7 @@ def _chosen(batch: SampleBatch, count: int, edges: int, choose: Callable[[Times,
         kept.append(choose(times, numbers, count))
     else:
         state = _states(batch)
-        line = np.flatnonzero((state < _NOTHING) & np.isin(batch.kind_codes, _LINES))
+        line = np.flatnonzero((state < _NOTHING) & _IS_LINE[batch.kind_codes])
         kept.append(_fewer(_edges(batch, state), times, state, edges))
         kept.append(line[choose(times[line], _numbers(batch)[line], count)] if len(line) > count else line)
     return np.unique(np.concatenate(kept))
@@ -151,7 +152,10 @@ def _states(batch: SampleBatch) -> NDArray[np.int8]:
     nothing = is_gap(batch.status) | (batch.kind_codes == Kind.NONE)
     if Kind.FLOAT in batch.kinds:
         nothing |= pc.fill_null(pc.is_nan(batch.values(Kind.FLOAT)), False).to_numpy(zero_copy_only=False)
-    return np.where(nothing, _NOTHING, np.where(is_bad(batch.status), _BAD, _GOOD)).astype(np.int8)
+    states: NDArray[np.int8] = np.maximum(
+        nothing.view(np.int8) * np.int8(_NOTHING), is_bad(batch.status).view(np.int8) * np.int8(_BAD)
+    )
+    return states
 
 
 def _edges(batch: SampleBatch, state: NDArray[np.int8]) -> Rows:
