@@ -34,7 +34,10 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def opened(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """Open a page: `opened(url, "#/archive", viewport=…)` gives it and the list of what should not have been."""
+    """Open a page: `opened(url, "#/archive", viewport=…)` gives it and the list of what should not have been.
+
+    Playwright leaves a thread behind when it writes a screenshot to a path: write its bytes.
+    """
     pages = []
 
     def open_page(url: str, fragment: str = "", **options: Any) -> Any:

@@ -267,5 +267,5 @@ def test_it_fits_the_screen(opened, url, tmp_path, width, height, scheme):
         "[...document.querySelectorAll('main *')].filter((n) => parseFloat(getComputedStyle(n).fontSize) < 12).length"
     )
     assert page.evaluate(small) == 0
-    page.screenshot(path=tmp_path / f"trends-{width}-{scheme}.png", full_page=True)  # for a person to look at
+    (tmp_path / f"trends-{width}-{scheme}.png").write_bytes(page.screenshot(full_page=True))  # for a person to look at
     assert problems == []
