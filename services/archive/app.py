@@ -31,7 +31,7 @@ from services.archive.routes import (
     state,
 )
 from services.common import problems
-from services.common.bodies import BodyBudget
+from services.common.bodies import BodyBudget, BoundedBodies
 from services.common.caching import ConditionalGet
 from services.common.jobs import Jobs
 from services.common.pages import Pages
@@ -104,6 +104,7 @@ def create_app(
     app.state.started = False
     app.state.files = Files(archive.directory / "files", settings.max_body_bytes)
     problems.install(app)
+    app.add_middleware(BoundedBodies, largest=settings.max_body_bytes)
     app.add_middleware(ConditionalGet)
     app.add_middleware(CompressMiddleware, brotli=False)
     app.add_middleware(Express, routes=ingest.SHORT)

@@ -7,12 +7,15 @@ from contextlib import asynccontextmanager
 
 import pyarrow as pa
 from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from archiver.model import BackpressureError, InvalidInputError
 from services.common.errors import TooLargeError, UnsupportedMediaError
+from services.common.problems import response_to
 
 ENCODINGS = {"gzip": "gzip", "x-gzip": "gzip", "zstd": "zstd"}
 _IDENTITY = ("", "identity")
+_MISREAD = 400  # what FastAPI makes of any error while it reads a body
 
 
 class BodyBudget:
@@ -80,6 +83,47 @@ class BodyBudget:
         if len(plain) > self.largest:
             raise TooLargeError(_too_large(self.largest))
         return plain
+
+
+class BoundedBodies:
+    """ASGI middleware that reads no more of a body than the largest, whoever reads it: FastAPI takes any into memory.
+
+    Parameters
+    ----------
+    app : ASGI application
+    largest : int
+        Bytes.
+    """
+
+    def __init__(self, app: ASGIApp, largest: int) -> None:
+        self._app = app
+        self._largest = largest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; when its body is too large, that is the answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        taken, replaced = 0, False
+        error = TooLargeError(_too_large(self._largest))
+
+        async def receiving() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._largest:
+                raise error
+            return message
+
+        async def sending(message: Message) -> None:
+            nonlocal replaced
+            if message["type"] == "http.response.start" and taken > self._largest and message["status"] == _MISREAD:
+                replaced = True
+                await response_to(error)(scope, receive, send)
+            if not replaced:
+                await send(message)
+
+        await self._app(scope, receiving, sending)
 
 
 def _too_large(largest: int) -> str:
