@@ -169,7 +169,9 @@ function askForKey(wasWrong) {
 
 /** Let the dialog stay until there is a key, and the button forget it. */
 export function installKey() {
-  document.getElementById("key-dialog").addEventListener("cancel", (event) => event.preventDefault());
+  const dialog = document.getElementById("key-dialog");
+  dialog.addEventListener("cancel", (event) => event.preventDefault());
+  dialog.addEventListener("close", () => asked && dialog.showModal()); // a browser may close it all the same
   document.getElementById("forget-key").addEventListener("click", () => {
     sessionStorage.removeItem(KEY);
     location.reload();
