@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from archiver.model.batch import SampleBatch, schema_of
 from archiver.model.identity import distinct, newest_versions
+from archiver.model.kind import Kind
 
 _LONG_RUN = 32
 """From so many rows a run on, copying runs is quicker than sorting rows."""
+_WHOLE_RUN = 32_768
+"""From here on a copy takes longer than handling each run as a batch of its own."""
 
 Key = tuple[str, int, int] | tuple[str, int, int, int]
 """Place of a sample in an answer: element, source time, sequence, and of a version its receive time."""
@@ -92,7 +95,7 @@ def merged(streams: Sequence[Iterator[SampleBatch]], *, versions: bool = False) 
                     del heads[index]
                 else:
                     heads[index] = rest
-        yield _joined(pieces, versions)
+        yield from _joined(pieces, versions)
     for index, head in heads.items():  # what is left of one stream repeats nothing
         yield head
         yield from (batch for batch in streams[index] if batch.num_rows)
@@ -103,10 +106,10 @@ def _next(stream: Iterator[SampleBatch]) -> SampleBatch | None:
     return None if filled is None else with_sorted_names(filled)
 
 
-def _joined(pieces: list[SampleBatch], versions: bool) -> SampleBatch:
-    """Return sorted pieces as one sorted batch, repeated samples dropped."""
+def _joined(pieces: list[SampleBatch], versions: bool) -> list[SampleBatch]:
+    """Return sorted pieces as one sorted batch, or as what follows each other; repeated samples are dropped."""
     if len(pieces) == 1:
-        return pieces[0]
+        return pieces
     in_runs = _joined_by_runs(pieces)
     if in_runs is not None:
         return in_runs
@@ -115,14 +118,14 @@ def _joined(pieces: list[SampleBatch], versions: bool) -> SampleBatch:
     order = np.argsort(batch.codes.astype(np.int16) if few else batch.codes, kind="stable")  # int16: by radix
     codes, time = batch.codes[order], batch.source_time[order]
     if ((codes[1:] > codes[:-1]) | (time[1:] > time[:-1])).all():
-        return batch.take(order)
-    return distinct(batch) if versions else newest_versions(batch)
+        return [batch.take(order)]
+    return [distinct(batch) if versions else newest_versions(batch)]
 
 
-def _joined_by_runs(pieces: list[SampleBatch]) -> SampleBatch | None:
+def _joined_by_runs(pieces: list[SampleBatch]) -> list[SampleBatch] | None:
     """Return sorted pieces as one sorted batch, copied run by run: a run is what a piece has of an element.
 
-    None where runs are short, or overlap in time: then rows are sorted.
+    Long runs are given as they are. None where runs are short, or overlap in time: then rows are sorted.
     """
     names = sorted({name for piece in pieces for name in piece.elements})
     number = {name: code for code, name in enumerate(names)}
@@ -134,32 +137,22 @@ def _joined_by_runs(pieces: list[SampleBatch]) -> SampleBatch | None:
     code, count = code[order], count[order]
     if ((code[1:] == code[:-1]) & (last[order[:-1]] >= first[order[1:]])).any():
         return None
-    spans = list(zip(place[order].tolist(), start[order].tolist(), count.tolist(), strict=True))
+    places, starts = place[order].tolist(), start[order].tolist()
+    spans = list(zip(places, starts, count.tolist(), strict=True))
+    if count.sum() >= _WHOLE_RUN * len(count):
+        return [pieces[at].slice(begin, rows) for at, begin, rows in spans]
     kinds = sorted({kind for piece in pieces for kind in piece.kinds})
-    columns: list[Sequence[pa.Array]] = [
-        [piece.column(name) for piece in pieces] for name in ("source_time", "sequence", "receive_time", "status")
-    ]
-    columns += [[piece.values(kind) for piece in pieces] for kind in kinds]
-    arrays = [_copied(column, spans) for column in columns]
-    element = pa.DictionaryArray.from_arrays(np.repeat(code, count), pa.array(names, pa.utf8()))
-    return SampleBatch(pa.RecordBatch.from_arrays([element, *arrays], schema=schema_of(kinds)))
+    columns = pa.schema(list(schema_of(kinds))[1:])
+    batches = [pa.RecordBatch.from_arrays(_columns(piece, kinds), schema=columns) for piece in pieces]
+    copied = pa.concat_batches([batches[at].slice(begin, rows) for at, begin, rows in spans])
+    element = pa.DictionaryArray.from_arrays(np.repeat(code, count), pa.array(names, pa.utf8()), safe=False)
+    return [SampleBatch(pa.RecordBatch.from_arrays([element, *copied.columns], schema=schema_of(kinds)))]
 
 
-def _copied(column: Sequence[pa.Array], spans: Sequence[tuple[int, int, int]]) -> pa.Array:
-    """Return runs of a column, each of which is in one of its arrays, as one array."""
-    if any(array.null_count or not _is_plain(array.type) for array in column):
-        return pa.concat_arrays([column[at].slice(begin, rows) for at, begin, rows in spans])
-    parts = [array.to_numpy() for array in column]  # a slice of numpy costs a tenth of Arrow's: runs may be many
-    runs = [parts[at][begin : begin + rows] for at, begin, rows in spans]
-    total, dtype = sum(map(len, runs)), parts[0].dtype
-    buffer = pa.allocate_buffer(total * dtype.itemsize)  # of Arrow's pool: fresh pages cost more than the copy
-    np.concatenate(runs, out=np.frombuffer(buffer, dtype))
-    return pa.Array.from_buffers(column[0].type, total, [None, buffer])
-
-
-def _is_plain(type_: pa.DataType) -> bool:
-    """Return whether values lie side by side as numpy has them."""
-    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_))
+def _columns(piece: SampleBatch, kinds: Sequence[Kind]) -> list[pa.Array]:
+    """Return the columns but the element, with values of all of some kinds."""
+    base = [piece.column(name) for name in ("source_time", "sequence", "receive_time", "status")]
+    return [*base, *(piece.values(kind) for kind in kinds)]
 
 
 def _runs(piece: SampleBatch, number: dict[str, int], place: int) -> tuple[NDArray[Any], ...]:

@@ -112,9 +112,12 @@ class Catalog:
         A name belongs to one element for ever, so each counts for all time: a late sample is stored under the name
         of the day it came, not of the day it is of. A name that nobody described is its own.
         """
-        if self.find(name) is None:
+        found = self.find(name)
+        if found is None:
             return (name,)
-        versions = self.history(name)
+        versions = self._versions[found.element_id]
+        if len(versions) == 1:
+            return (found.name,)
         return tuple(dict.fromkeys(version.name for version in reversed(versions)))
 
     # -- changing -------------------------------------------------------------------------------------

@@ -120,11 +120,11 @@ def known_from(groups: Mapping[str, ArchiveGroup], healthy: Healthy | None = Non
 
     def classes(elements: Iterable[str], asked: tuple[str, ...]) -> list[tuple[tuple[Holding, ...], list[str]]]:
         chosen = [group for group in groups.values() if not asked or group.name in asked]
-        found: dict[tuple[Holding, ...], list[str]] = {}
+        found: dict[frozenset[str], list[str]] = {}
         for element in elements:
-            backends = dict.fromkeys(name for group in chosen if group.matches(element) for name in group.backends)
-            found.setdefault(tuple(Holding(name, (ALWAYS,)) for name in sorted(backends)), []).append(element)
-        return list(found.items())
+            backends = frozenset(name for group in chosen if group.matches(element) for name in group.backends)
+            found.setdefault(backends, []).append(element)
+        return [(tuple(Holding(name, (ALWAYS,)) for name in sorted(names)), of) for names, of in found.items()]
 
     return Known(classes) if healthy is None else Known(classes, healthy)
 

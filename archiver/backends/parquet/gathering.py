@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from archiver.backends.parquet.entry import FileEntry, Ints, Pieces, ranges
-from archiver.backends.parquet.rowgroups import RowGroup, constant
+from archiver.backends.parquet.rowgroups import RowGroup, constant, one
 from archiver.backends.parquet.schema import TABLE_SCHEMA
 from archiver.model.batch import Int32s
 
@@ -84,13 +84,21 @@ class Runs:
         """Return the columns of the runs in an order, without those that are constant."""
         group, offset, count = _touching(self.group[order], self.offset[order], self.count[order])
         arrays = self._arrays()
+        if not arrays:
+            return {}
+        if len(group) == 1:
+            at, start, rows = int(group[0]), int(offset[0]), int(count[0])
+            return {name: of_groups[at].slice(start, rows) for name, of_groups in arrays.items()}
         if len(group) > _MOST_SLICES:
             sizes = np.array([g.rows for g in self.groups])
             rows = pa.array(ranges((np.cumsum(sizes) - sizes)[group] + offset, count))
             copies = spread(lambda name: pa.concat_arrays(arrays[name]).take(rows), list(arrays))
         else:
-            spans = list(zip(group.tolist(), offset.tolist(), count.tolist(), strict=True))
-            copies = spread(lambda name: _concat(arrays[name], spans), list(arrays))
+            columns = zip(*arrays.values(), strict=True)  # slices of all columns at once cost a third of slices of each
+            batches = [pa.RecordBatch.from_arrays(list(of_group), list(arrays)) for of_group in columns]
+            spans = zip(group.tolist(), offset.tolist(), count.tolist(), strict=True)
+            runs = pa.Table.from_batches([batches[at].slice(start, rows) for at, start, rows in spans])
+            copies = spread(lambda name: one(runs.column(name)), list(arrays))
         return dict(zip(arrays, copies, strict=True))
 
     def _arrays(self) -> dict[str, list[pa.Array]]:
@@ -126,8 +134,3 @@ def _touching(group: Ints, offset: Ints, count: Ints) -> tuple[Ints, Ints, Ints]
     breaks = np.flatnonzero((group[1:] != group[:-1]) | (offset[1:] != (offset + count)[:-1])) + 1
     starts = np.append(0, breaks)
     return group[starts], offset[starts], np.add.reduceat(count, starts)
-
-
-def _concat(arrays: Sequence[pa.Array], spans: Sequence[tuple[int, int, int]]) -> pa.Array:
-    slices = [arrays[group].slice(offset, count) for group, offset, count in spans]
-    return slices[0] if len(slices) == 1 else pa.concat_arrays(slices)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from archiver.backends.parquet.entry import FileEntry, Ints, Pieces
 from archiver.backends.parquet.gathering import Runs, joined
-from archiver.backends.parquet.rowgroups import KeptRowGroups, RowGroup
+from archiver.backends.parquet.rowgroups import KeptRowGroups, RowGroup, one
 from archiver.backends.parquet.schema import from_stored
 from archiver.model import Interval, SampleBatch
 
@@ -153,7 +153,7 @@ class DataFiles:
         for number in numbers:
             rows = int(footer.sizes[number])
             part = table.slice(start, rows)
-            groups.append(RowGroup(rows, {name: _one(part.column(name)) for name in columns}, same))
+            groups.append(RowGroup(rows, {name: one(part.column(name)) for name in columns}, same))
             start += rows
         return groups
 
@@ -170,11 +170,6 @@ def _constant_in(column: pq.ColumnChunkMetaData) -> int | None:
     if statistics is None or not statistics.has_min_max or statistics.min != statistics.max:
         return None
     return int(statistics.min)
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column as one array; without a copy, as pyarrow reads a chunk per row group."""
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
 
 
 def _found(

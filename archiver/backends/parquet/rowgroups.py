@@ -55,6 +55,11 @@ def constant(name: str, value: int, count: int) -> pa.Array:
     return pa.array(np.full(count, value, np.int32 if name == "sequence" else np.int64))
 
 
+def one(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array; without a copy, where it is in one chunk."""
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+
+
 class KeptRowGroups:
     """The row groups used last, up to a number of bytes; a data file never changes, so they stay right.
 
