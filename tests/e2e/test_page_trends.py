@@ -185,6 +185,15 @@ def test_what_is_overtaken_is_given_up(opened, post, url):
     page.locator("#plot-note").filter(has_not_text="Loading").wait_for()
 
 
+def test_a_live_sample_that_comes_before_the_answer_is_not_lost(opened, post, url):
+    post(url, rows("RACE", [(0, 1.0, 0)]))
+    page, problems = opened(url, trends("RACE"))
+    wait_for(page, "view.plot.dots?.RACE === 1")
+    asked(page, f"view.series.tiles.clear() ?? view.series.append('RACE', {T0 + SECOND}n, '2', 0)")
+    wait_for(page, "view.plot.dots?.RACE === 2")
+    assert problems == []
+
+
 def test_each_unit_has_an_axis_and_at_most_four(opened, url):
     page, _ = opened(url)
     shared = page.evaluate(

@@ -31,33 +31,68 @@ function eachHeld(frame, pieces, visit) {
 /** A line of steps through the numbers; bad ones are ringed, or drawn in red when they are dense. */
 export function paintSteps(frame, pieces, color, scale) {
   const { context, ratio } = frame;
-  const path = new Path2D();
+  const line = new Line();
   const bad = new Path2D();
   const dots = [];
   let visible = 0;
-  let last = null;
+  let badUntil = -Infinity;
   eachHeld(frame, pieces, (left, right, tile, index) => {
     const value = tile.values[index];
     visible += 1;
-    if (!Number.isFinite(value)) return (last = null);
+    if (!Number.isFinite(value)) return line.end();
     const y = frame.y(value, scale);
-    if (last === null || left - last.x > 0.5) path.moveTo(left, y);
-    else path.lineTo(left, y);
-    path.lineTo(right, y);
+    line.step(left, right, y);
     const isBad = tile.qualities[index] === "bad";
-    if (isBad) {
+    if (isBad && right > badUntil) {
+      badUntil = Math.max(right, left + ratio);
       bad.moveTo(left, y);
-      bad.lineTo(Math.max(right, left + ratio), y);
+      bad.lineTo(badUntil, y);
     }
     if (tile.at[index] >= 0 && tile.from + BigInt(tile.at[index]) >= frame.from) dots.push([left, y, isBad]);
-    last = { x: right };
     return undefined;
   });
-  context.lineJoin = "round";
-  stroke(context, path, color, 1.75 * ratio);
+  line.end();
+  stroke(context, line.path, color, 1.75 * ratio);
   stroke(context, bad, frame.color("--bad"), 3 * ratio);
   if (visible * DOT_SPACING * ratio < frame.width) paintDots(frame, dots, color);
   return dots.length;
+}
+
+/** A path of steps; of those that fall on the same column of px only the lowest and highest are drawn. */
+class Line {
+  path = new Path2D();
+  right = null;
+  column = null;
+
+  step(left, right, y) {
+    if (this.right === null || left - this.right > 0.5) {
+      this.end();
+      this.path.moveTo(left, y);
+    }
+    const column = Math.round(left);
+    if (this.column !== column) {
+      this.flush();
+      Object.assign(this, { column, low: y, high: y });
+      this.path.lineTo(left, this.y ?? y);
+    }
+    this.low = Math.min(this.low, y);
+    this.high = Math.max(this.high, y);
+    Object.assign(this, { right, y });
+  }
+
+  /** Finish a column: over its lowest and highest to the last, which holds on. */
+  flush() {
+    if (this.column === null) return;
+    for (const y of [this.low, this.high, this.y]) this.path.lineTo(this.column, y);
+    if (this.right - this.column > 0.5) this.path.lineTo(this.right, this.y);
+    this.column = null;
+  }
+
+  end() {
+    this.flush();
+    this.right = null;
+    this.y = null;
+  }
 }
 
 function stroke(context, path, color, width) {

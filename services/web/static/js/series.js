@@ -7,6 +7,7 @@ import { isoOf, now, parseTime, SECOND } from "./time.js";
 const KEPT = 400; // tiles; each has some thousand samples
 const REFRESH_NS = 30n * SECOND; // late samples and corrections come in with the next look at what is still open
 const RETRY_NS = 5n * SECOND;
+const RECENT = 1000; // live samples that an answer under way may lack
 const MARGIN = 1n; // tiles on either side, ahead of panning
 
 /**
@@ -47,6 +48,7 @@ export class Series {
     this.changed = changed;
     this.tiles = new Map();
     this.requests = new Set();
+    this.recent = [];
     this.length = 0n;
     this.before = 0n;
   }
@@ -111,6 +113,7 @@ export class Series {
       this.requests.delete(request);
     }
     for (const [name, row] of made) row.forEach((tile, i) => this.put(this.key(name, first + BigInt(i), length), tile, asked));
+    for (const sample of this.recent) this.take(...sample); // they came while the answer was made
     this.changed();
   }
 
@@ -161,8 +164,14 @@ export class Series {
     return { time: from + BigInt(at[index]), text: texts[index], value: values[index], quality: qualities[index], word: words[index] };
   }
 
-  /** Take a live sample in, where its tile is there and ends before it. */
-  append(name, time, text, status) {
+  /** Take a live sample in. */
+  append(...sample) {
+    if (this.recent.push(sample) > 2 * RECENT) this.recent.splice(0, RECENT);
+    this.take(...sample);
+  }
+
+  /** Put a live sample into its tile, if that is there and ends before it. */
+  take(name, time, text, status) {
     const tile = this.tiles.get(this.key(name, time / this.length));
     if (!tile || time - tile.from <= (tile.at.at(-1) ?? -1)) return;
     tile.add(time, text, status);
