@@ -24,7 +24,7 @@ READERS, ROUNDS = 200, 3
 _ELEMENTS, _SAMPLES = 100, 10_000
 _BASE = 1_767_225_600 * 10**9
 _SECOND = 10**9
-_LINES = 10_000
+_LINES, _BODIES = 10_000, 20
 _ALONE_S = 4.0
 
 
@@ -41,12 +41,12 @@ class Question:
 def concurrent() -> Iterator[Row]:
     """Readers of all kinds at once, with ingest by line protocol: how long they wait, and what is left of its rate."""
     with tempfile.TemporaryDirectory() as folder, Service(Path(folder)) as url:
-        post_all(url, "/api/v2/write", [_history(part) for part in range(20)])
+        post_all(url, "/api/v2/write", history())
         with ingesting(url) as sent:
             alone = _rate(sent, lambda: time.sleep(_ALONE_S))
             took: dict[str, list[float]] = {}
             beside = _rate(sent, lambda: took.update(crowd(url, READERS, ROUNDS)))
-        lost = sent.value - _held(url)
+        lost = sent.value - held(url)
         if lost:
             raise RuntimeError(f"{lost} of {sent.value} samples that were acknowledged are not there (or doubled)")
         yield Row(f"ingest beside {READERS} readers", beside, "ingest alone", alone, "samples/s")
@@ -134,9 +134,11 @@ def _ingest(url: str, sent: Synchronized[int], stop: Event) -> None:
         number += 1
 
 
-def _history(part: int) -> bytes:
-    each = _SAMPLES // 20
-    return _lines("E", _BASE + part * each * _SECOND, each, first=part * each)
+def history() -> list[bytes]:
+    """Return bodies of line protocol with what the questions are about."""
+    each = _SAMPLES // _BODIES
+    starts = range(0, _SAMPLES, each)
+    return [_lines("E", _BASE + first * _SECOND, each, first) for first in starts]
 
 
 def _lines(prefix: str, start: int, count: int, first: int = 0) -> bytes:
@@ -148,7 +150,8 @@ def _lines(prefix: str, start: int, count: int, first: int = 0) -> bytes:
     return "\n".join(rows).encode()
 
 
-def _held(url: str) -> int:
+def held(url: str) -> int:
+    """Return how many samples the archive has of what was ingested."""
     asked = {"element": "L*", "start": "2000-01-01T00:00:00Z", "end": "2100-01-01T00:00:00Z", "aggregate": "count"}
     client = Client(url)
     rows = json.loads(client.send("GET", f"/v1/samples?{urlencode(asked)}"))["samples"]
