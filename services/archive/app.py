@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
@@ -66,9 +66,43 @@ def create_app(
         Makes a span of each request, and of what it is about; stopped with the service.
     """
     budget = BodyBudget(settings.max_body_bytes)
-    counts = RequestCounts()
-    queries = QueryCounts()
-    archive.on_answer.append(queries.watch)
+    # no page of documents: FastAPI's loads its script from elsewhere
+    app = FastAPI(
+        title="forebay",
+        version=version("forebay"),
+        description=_DESCRIPTION,
+        lifespan=_lifespan(archive, budget, traces),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        responses=problems.DOCS,
+    )
+    app.state.archive = archive
+    app.state.guard = Guard(archive, settings, local_key)
+    app.state.budget = budget
+    app.state.started = False
+    app.state.files = Files(archive.directory / "files", settings.max_body_bytes)
+    problems.install(app)
+    app.add_middleware(BoundedBodies, largest=settings.max_body_bytes)
+    app.add_middleware(ConditionalGet)
+    app.add_middleware(CompressMiddleware, brotli=False)
+    app.add_middleware(Express, routes=ingest.SHORT)
+    _observe(app, archive, traces)
+    for module in (ingest, files, samples, live, jobs, elements, state, segments, repair, administration, health):
+        app.include_router(module.router)
+    app.add_api_route("/openapi.json", lambda: app.openapi(), include_in_schema=False, dependencies=[_API])
+    for name in registry.names(registry.SERVICES):
+        part: FastAPI = registry.load(registry.SERVICES, name)(app.state.guard)
+        app.router.routes.extend(part.routes)
+    app.mount("/", Pages("services.web"))
+    check_declared(app)
+    return app
+
+
+def _lifespan(
+    archive: Archive, budget: BodyBudget, traces: Traces | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Return what starts and stops the parts of the service that work by themselves."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -85,40 +119,15 @@ def create_app(
         if traces is not None:
             traces.stop()
 
-    # no page of documents: FastAPI's loads its script from elsewhere
-    app = FastAPI(
-        title="forebay",
-        version=version("forebay"),
-        description=_DESCRIPTION,
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        responses=problems.DOCS,
-    )
-    app.state.archive = archive
-    app.state.guard = Guard(archive, settings, local_key)
-    app.state.budget = budget
-    app.state.requests = counts
-    app.state.queries = queries
-    app.state.started = False
-    app.state.files = Files(archive.directory / "files", settings.max_body_bytes)
-    problems.install(app)
-    app.add_middleware(BoundedBodies, largest=settings.max_body_bytes)
-    app.add_middleware(ConditionalGet)
-    app.add_middleware(CompressMiddleware, brotli=False)
-    app.add_middleware(Express, routes=ingest.SHORT)
-    app.add_middleware(RequestCounter, counts=counts)
+    return lifespan
+
+
+def _observe(app: FastAPI, archive: Archive, traces: Traces | None) -> None:
+    """Count requests and queries, give requests their ids, and trace both where that is asked for."""
+    app.state.requests, app.state.queries = RequestCounts(), QueryCounts()
+    archive.on_answer.append(app.state.queries.watch)
+    app.add_middleware(RequestCounter, counts=app.state.requests)
     if traces is not None:
         archive.on_answer.append(traces.watch)
         app.add_middleware(Traced, traces=traces)
     app.add_middleware(RequestIds)
-    for module in (ingest, files, samples, live, jobs, elements, state, segments, repair, administration, health):
-        app.include_router(module.router)
-    app.add_api_route("/openapi.json", lambda: app.openapi(), include_in_schema=False, dependencies=[_API])
-    for name in registry.names(registry.SERVICES):
-        part: FastAPI = registry.load(registry.SERVICES, name)(app.state.guard)
-        app.router.routes.extend(part.routes)
-    app.mount("/", Pages("services.web"))
-    check_declared(app)
-    return app
