@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _OUTCOME = b"forebay.outcome"
 _TIMES = ("source_time", "receive_time", "start", "end")
 _TIMESTAMP = pa.timestamp("ns", "UTC")
+_UNSIGNED = {pa.uint64(): pa.decimal128(20), pa.uint32(): pa.int64(), pa.uint16(): pa.int32(), pa.uint8(): pa.int16()}
 
 
 class Answer:
@@ -100,15 +101,14 @@ class Answer:
     def spark(self, session: Any) -> Any:
         """Return a Spark data frame; Spark counts time in microseconds, so times stay int64 ns.
 
+        It has no unsigned numbers: status bits are in a signed one, unsigned values are decimals.
+
         Parameters
         ----------
         session : pyspark.sql.SparkSession
             Also of Spark Connect.
         """
-        plain = [
-            column.cast(pa.utf8()) if pa.types.is_dictionary(column.type) else _signed(column)
-            for column in self.table.columns
-        ]
+        plain = [_plain(name, self.table.column(name)) for name in self.table.column_names]
         return session.createDataFrame(pa.table(plain, self.table.column_names))
 
 
@@ -119,8 +119,16 @@ def _next(reader: Any) -> Any:
         return None
 
 
-def _signed(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return status bits as Spark can hold them: it has no unsigned integers."""
-    if not pa.types.is_uint64(column.type):
-        return column
-    return pa.chunked_array([chunk.view(pa.int64()) for chunk in column.chunks], pa.int64())
+def _plain(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column in types that Spark has."""
+    if pa.types.is_dictionary(column.type):
+        return column.cast(pa.utf8())
+    if pa.types.is_uint64(column.type) and name == "status":
+        return pa.chunked_array([chunk.view(pa.int64()) for chunk in column.chunks], pa.int64())
+    return column.cast(_signed(column.type))
+
+
+def _signed(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_list(kind):
+        return pa.list_(_signed(kind.value_type))
+    return _UNSIGNED.get(kind, kind)
