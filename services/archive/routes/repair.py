@@ -21,7 +21,7 @@ from services.archive.decoding.body import ARROW, JSON, NDJSON
 from services.archive.dependencies import ingest_of
 from services.archive.later import is_for_later, work_later
 from services.archive.parameters import interval_of
-from services.archive.progress import lines_of
+from services.archive.progress import lines_of, one_of_few
 from services.common.negotiation import choose, media_type_of
 from services.common.security import Operator, Reader, View
 from services.common.security.view import Progress
@@ -151,4 +151,5 @@ def _long(
     media_type = choose(request.headers.get("accept"), [JSON, NDJSON])
     if media_type == NDJSON:
         return StreamingResponse(lines_of(work), media_type=NDJSON)
-    return JSONResponse(work(None))
+    with one_of_few():
+        return JSONResponse(work(None))
