@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -253,19 +253,20 @@ def cells_of(batch: SampleBatch, group: str, segment_ns: int, buckets: Ints | No
     """
     part_ns = min(segment_ns, DAY_NS)
     found: list[tuple[Cell, SampleBatch]] = []
-    for day, of_day in _split(batch, batch.source_time // DAY_NS):
-        parts = of_day.source_time // part_ns if part_ns < DAY_NS else np.zeros(of_day.num_rows, np.int64)
-        for part, of_part in _split(of_day, parts):
-            numbers = np.zeros(of_part.num_rows, np.int64) if buckets is None else buckets[of_part.codes]
-            found += [(Cell(group, day, part, bucket), rows) for bucket, rows in _split(of_part, numbers)]
+    for day, of_day in _split(batch, batch.source_time, DAY_NS):
+        parts = _split(of_day, of_day.source_time, part_ns) if part_ns < DAY_NS else [(0, of_day)]
+        for part, of_part in parts:
+            of_buckets = [(0, of_part)] if buckets is None else _split(of_part, buckets[of_part.codes])
+            found += [(Cell(group, day, part, bucket), rows) for bucket, rows in of_buckets]
     return found
 
 
-def _split(batch: SampleBatch, keys: Ints) -> Iterator[tuple[int, SampleBatch]]:
-    """Yield the samples of each key, order kept; one key is the rule."""
-    low = int(keys.min())
-    if int(keys.max()) == low:
+def _split(batch: SampleBatch, numbers: Ints, unit: int = 1) -> Iterable[tuple[int, SampleBatch]]:
+    """Yield the samples of each multiple of a unit that their numbers lie in, order kept; one is the rule."""
+    low = int(numbers.min()) // unit
+    if int(numbers.max()) // unit == low:
         yield low, batch
         return
+    keys = numbers // unit
     for key in np.unique(keys).tolist():
         yield key, batch.filter(keys == key)
