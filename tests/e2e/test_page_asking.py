@@ -154,3 +154,19 @@ def test_it_fits_the_screen(
     assert page.evaluate(small) == 0
     (tmp_path / "page.png").write_bytes(page.screenshot(full_page=True))  # for a person to look at
     assert problems == []
+
+
+def test_a_backend_is_stopped_and_started_and_elements_are_listed(url: str, opened: Callable[..., Any]) -> None:
+    page, problems = opened(url, "#/archive")
+    page.wait_for_selector("#activity a")
+    assert "ASK:A" in page.text_content("#activity")
+    page.select_option("#order", "lost")
+    page.wait_for_function("() => /Nothing was lost|rejected/.test(document.getElementById('activity').textContent)")
+    stop = "[title='Stop warm']"
+    page.click(stop)
+    page.evaluate("document.activeElement.blur()")
+    page.wait_for_selector("#backends .state-paused")
+    page.click("[title='Start warm']")
+    page.evaluate("document.activeElement.blur()")
+    page.wait_for_selector(stop)
+    assert problems == []
