@@ -84,6 +84,15 @@ LISTS = (
     ("/v1/dead-letters", {"replayed": "true"}),
     ("/v1/elements/activity", {}),
     ("/metrics", {}),
+    ("/api/v1/series", {"match[]": '{element=~".+"}'}),
+    ("/api/v1/label/group/values", {}),
+    ("/api/v1/metadata", {}),
+    ("/api/v1/query", {"query": '{element=~".+"}', "time": "1000000000"}),
+    ("/grafana/latest", {"element": "*"}),
+    ("/grafana/series", {"element": "*", "from": "2001-01-01T00:00:00Z"}),
+    ("/grafana/activity", {}),
+    ("/grafana/ledger", {}),
+    ("/grafana/search", {}),
 )
 
 
