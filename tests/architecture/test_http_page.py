@@ -12,7 +12,7 @@ NAMED = re.compile(rf"`({'|'.join(_METHODS)}) (/[^`?\s]*)")
 BESIDE = {"/openapi.json", "/query", "/ping", "/health"}
 """Not part of the description: itself, and what clients of InfluxDB ask for."""
 
-OTHERS = ("/grafana/", "/api/v1/", "/retrieval/", "/mgmt/")
+OTHERS = ("/grafana", "/api/v1", "/retrieval", "/mgmt")
 """What contracts of others describe."""
 
 
