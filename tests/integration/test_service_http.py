@@ -519,7 +519,7 @@ def test_the_event_loop_answers_while_a_large_body_is_decoded(service, monkeypat
 def test_the_page_and_its_parts_are_served_and_load_nothing_from_elsewhere(service):
     page = service.get("/")
     assert page.headers["content-security-policy"].startswith("default-src 'self'")
-    for path in ("forebay.css", "js/app.js", "js/views/trends.js", "icon.svg", "vendor/uPlot.min.js", "vendor/uPlot.min.css"):
+    for path in ("forebay.css", "js/app.js", "icon.svg", "vendor/uPlot.min.js", "vendor/uPlot.min.css"):
         assert path in page.text
         assert service.get(f"/{path}").status_code == 200
     assert "://" not in page.text
