@@ -65,4 +65,6 @@ class JoiningTransport:
     def _flush(self) -> None:
         if self._held:
             held, self._held = self._held, []
+            if self._transport.is_closing():  # the client has gone meanwhile
+                return
             self._transport.write(held[0] if len(held) == 1 else b"".join(held))
