@@ -56,7 +56,8 @@ def _conditional(start: Message, body: Message, known: str) -> tuple[Message, Me
     headers = MutableHeaders(raw=list(start["headers"]))
     headers["etag"] = tag
     headers.setdefault("cache-control", "no-cache")
-    if known.strip() != "*" and tag.removeprefix("W/") not in (part.strip().removeprefix("W/") for part in known.split(",")):
+    named = {part.strip().removeprefix("W/") for part in known.split(",")}
+    if named.isdisjoint({tag.removeprefix("W/"), "*"}):
         return {**start, "headers": headers.raw}, body
     left = [(name, value) for name, value in headers.raw if name.decode() not in _LEFT_OUT]
     return {**start, "status": 304, "headers": left}, {**body, "body": b""}
