@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import chain
 
-from archiver.model import Interval, SampleBatch, StoppedError
+from archiver.model import Interval, SampleBatch
 from archiver.model.status import is_gap
 from archiver.model.time import MAX_TIME
-from archiver.query import Answer, Query
+from archiver.query import Query
 from services.appliance.events import EventReader, Events
 from services.appliance.metadata import meta_of
 from services.appliance.names import Wanted
 from services.appliance.series import Series
 from services.appliance.times import Span
-from services.common.security import View
+from services.common.asking import InTurn
 
 _LOOKS_BACK = 100
 """Gaps one after the other, before an interval, behind which a sample is looked for."""
 
 
-class Reading:
+class Reading(InTurn):
     """Reads PVs one after the other, each when its turn comes; can be stopped from another thread.
 
     Parameters
@@ -30,12 +29,6 @@ class Reading:
     view : View
         The archive, as whoever asks has it.
     """
-
-    def __init__(self, view: View) -> None:
-        self._view = view
-        self._lock = threading.Lock()
-        self._answer: Answer | None = None
-        self._stopped = False
 
     def series(self, wanted: Sequence[Wanted], spans: Sequence[Span], *, latest: bool) -> Iterator[Series]:
         """Yield what is answered about each PV in some intervals, one after the other.
@@ -48,18 +41,6 @@ class Reading:
             meta = meta_of(known, latest=latest)
             yield Series(pv.name, meta, chain.from_iterable(events), known.kind, spans[0][0])
 
-    def cancel(self) -> None:
-        """Stop reading, from another thread than the one that reads: that one gets a `StoppedError`."""
-        with self._lock:
-            self._stopped = True
-            if self._answer is not None:
-                self._answer.cancel()
-
-    def close(self) -> None:
-        """Let go of what is being read."""
-        if self._answer is not None:
-            self._answer.close()
-
     def _events(self, pv: Wanted, start: int, end: int) -> Iterator[Events]:
         events = self._samples(pv.element.name, start, end)
         return events if pv.operator is None else pv.operator.run(events, start, end)
@@ -68,7 +49,7 @@ class Reading:
         """Yield the last sample at or before the start, then all up to the end, which belongs to the interval."""
         first, last = min(start + 1, MAX_TIME), min(end + 1, MAX_TIME)
         reader = EventReader()
-        with closing(self._ask(Query((element,), Interval(first, last), before=1))) as answer:
+        with closing(self.ask(Query((element,), Interval(first, last), before=1))) as answer:
             untouched = True
             for batch in answer.rows:
                 if not isinstance(batch, SampleBatch) or not batch.num_rows:
@@ -78,15 +59,6 @@ class Reading:
                         yield from reader.read(earlier)
                 untouched = False
                 yield from reader.read(batch)
-
-    def _ask(self, query: Query) -> Answer:
-        answer = self._view.query(query)
-        with self._lock:
-            if self._stopped:
-                answer.close()
-                raise StoppedError("whoever asked went away")
-            self._answer = answer
-        return answer
 
     def before_gap(self, element: str, first: SampleBatch) -> Iterator[SampleBatch]:
         """Yield the last sample before a gap, if a row is one: to these clients a gap is no sample."""

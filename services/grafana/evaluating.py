@@ -7,7 +7,6 @@ A value holds until the next sample of its element, at most for a limit (`HOLD_N
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -17,11 +16,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from archiver.model import Interval, Kind, LimitError, SampleBatch, StoppedError
+from archiver.model import Interval, Kind, LimitError, SampleBatch
 from archiver.model.status import is_good
 from archiver.model.time import DAY_NS, now
 from archiver.query import Answer, Join, Query
 from archiver.query.windows import by_element
+from services.common.asking import InTurn
 from services.common.security import View
 from services.grafana import reducing
 from services.grafana.naming import NUMERIC, Labels, series_of
@@ -47,7 +47,7 @@ class Series:
     values: Numbers
 
 
-class Evaluation:
+class Evaluation(InTurn):
     """Reads what an expression needs; can be stopped from another thread.
 
     Parameters
@@ -58,12 +58,9 @@ class Evaluation:
     """
 
     def __init__(self, view: View, hold_ns: int = HOLD_NS) -> None:
+        super().__init__(view)
         self.warnings: list[str] = []
-        self._view = view
         self._hold_ns = hold_ns
-        self._lock = threading.Lock()
-        self._answer: Answer | None = None
-        self._stopped = False
 
     def over(self, expression: Expression, start: int, end: int, step: int) -> list[Series]:
         """Return series at the multiples of a step from start to end, both included (ns).
@@ -96,18 +93,6 @@ class Evaluation:
         if expression.range_ns:
             return self._samples(expression, Interval(time - expression.range_ns, time))
         return self._held_at(expression, time)
-
-    def cancel(self) -> None:
-        """Stop reading, from another thread than the one that reads: that one gets a `StoppedError`."""
-        with self._lock:
-            self._stopped = True
-            if self._answer is not None:
-                self._answer.cancel()
-
-    def close(self) -> None:
-        """Let go of what is being read."""
-        if self._answer is not None:
-            self._answer.close()
 
     # -- of samples -----------------------------------------------------------------------------------
 
@@ -187,13 +172,7 @@ class Evaluation:
 
     @contextmanager
     def _asking(self, query: Query) -> Iterator[Answer]:
-        answer = self._view.query(query)
-        with self._lock:
-            if self._stopped:
-                answer.close()
-                raise StoppedError("whoever asked went away")
-            self._answer = answer
-        with closing(answer):
+        with closing(self.ask(query)) as answer:
             yield answer
         partial = [missing for missing in answer.missing if missing.is_partial]
         self.warnings += [f"{missing.backend or 'the archive'}: {missing.reason}" for missing in partial]

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -245,8 +245,7 @@ class SqliteDialect:
 
 
 def _raw(connection: Connection) -> sqlite3.Connection:
-    raw: Any = connection.connection.dbapi_connection
-    return raw  # type: ignore[no-any-return]
+    return cast(sqlite3.Connection, connection.connection.dbapi_connection)
 
 
 def _constant(array: pa.Array) -> int | None:
