@@ -33,7 +33,7 @@ class Gap:
     last: int
 
 
-class Recent:
+class Shared:
     """The newest entries of a journal, read once for all who follow it.
 
     Parameters
@@ -76,7 +76,7 @@ class Follower:
 
     Parameters
     ----------
-    recent : Recent
+    shared : Shared
     catalog : Catalog
     patterns : sequence of str
         Names, aliases or globs; elements that come up later are followed as well.
@@ -88,27 +88,27 @@ class Follower:
 
     def __init__(
         self,
-        recent: Recent,
+        shared: Shared,
         catalog: Catalog,
         patterns: Sequence[str],
         after: int | None = None,
         allowed: Callable[[str], bool] = lambda name: True,
     ) -> None:
-        self._recent = recent
+        self._shared = shared
         self._catalog = catalog
         self._patterns = tuple(patterns)
         self._match = re.compile("|".join(map(fnmatch.translate, patterns)) or "(?!)").match
         self._allowed = allowed
-        self.offset = recent.journal.state().last if after is None else after
+        self.offset = shared.journal.state().last if after is None else after
 
     def read(self) -> SampleBatch | Gap | None:
         """Return what came next, in the order of its arrival; None when there is nothing more by now."""
         while True:
-            state = self._recent.journal.state()
+            state = self._shared.journal.state()
             if state.first > self.offset + 1:
                 gap, self.offset = Gap(self.offset + 1, state.first - 1), state.first - 1
                 return gap
-            entries = self._recent.read(self.offset)
+            entries = self._shared.read(self.offset)
             if not entries:
                 return None
             if entries[0].offset > self.offset + 1:  # it was trimmed just now

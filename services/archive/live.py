@@ -14,7 +14,7 @@ from anyio.to_thread import run_sync
 
 from archiver.bootstrap import Archive
 from archiver.model import BackpressureError, InvalidInputError, SampleBatch
-from archiver.pipeline.following import Follower, Gap, Recent
+from archiver.pipeline.following import Follower, Gap, Shared
 from archiver.query import Answer
 from archiver.query.formats import write
 
@@ -56,7 +56,7 @@ class Live:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="live", daemon=True)
         self._watchers = 0
-        self._recent = Recent(archive.journal)
+        self._shared = Shared(archive.journal)
         self._limiter = CapacityLimiter(_READERS)
         self._thread.start()
 
@@ -107,7 +107,7 @@ class Live:
         """
         if self._watchers >= MOST_WATCHERS:
             raise BackpressureError(f"{MOST_WATCHERS} watch the archive already; try again later", _RETRY_S)
-        follower = Follower(self._recent, self._archive.catalog, patterns, self._offset(after), allowed)
+        follower = Follower(self._shared, self._archive.catalog, patterns, self._offset(after), allowed)
         self._watchers += 1
         try:
             if not after:
