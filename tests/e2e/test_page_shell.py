@@ -51,6 +51,21 @@ def test_views_by_address_and_by_keyboard(opened, url):
     assert problems == []
 
 
+def test_a_view_that_is_being_left_keeps_nobody(opened, url):
+    # the browser tells of a new address in a later turn: what the view writes until then must not take it back
+    page, problems = opened(url, "#/explain")
+    page.wait_for_selector("#window")
+    page.evaluate("""() => {
+        location.hash = "#/archive";
+        const last = document.getElementById("window");
+        last.value = "900";
+        last.dispatchEvent(new Event("change"));
+    }""")
+    page.wait_for_selector("#view[data-view=archive]")
+    assert page.url.endswith("#/archive")
+    assert problems == []
+
+
 def test_colours_are_of_the_system_or_chosen_and_kept(opened, url):
     page, problems = opened(url, "#/archive", color_scheme="dark")
     ground = "getComputedStyle(document.body).backgroundColor"

@@ -27,17 +27,25 @@ function hashOf(name, parameters) {
   return `#/${name}${text ? `?${text}` : ""}`;
 }
 
-/** Go to a view; with `replace` only the address changes, since the view itself has drawn what it says. */
+/** The view that the address names, and its parameters. */
+function addressed() {
+  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split(/\?(.*)/s);
+  return { name: path in VIEWS ? path : Object.keys(VIEWS)[0], query };
+}
+
+/**
+ * Go to a view. With `replace` only the address changes, since the view itself has drawn what it says; a view that is being
+ * left (the address names another one, the browser has not said so yet) does not take the address back.
+ */
 function navigate(name, parameters = {}, { replace = false } = {}) {
   const hash = hashOf(name, parameters);
-  if (replace) history.replaceState(null, "", hash);
-  else location.hash = hash;
+  if (!replace) location.hash = hash;
+  else if (addressed().name === name) history.replaceState(null, "", hash);
 }
 
 function show() {
   if (location.hash === "#view") return; // the skip link
-  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split(/\?(.*)/s);
-  const name = path in VIEWS ? path : Object.keys(VIEWS)[0];
+  const { name, query } = addressed();
   shown.unmount();
   const view = VIEWS[name];
   const root = $("view");
