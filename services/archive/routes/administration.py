@@ -1,4 +1,4 @@
-"""Who may come in, and what was done: keys and the audit log, as `forebay keys` and `forebay audit` have them."""
+"""Who asks and who may come in: callers, keys and the audit log, as `forebay keys` and `forebay audit` have them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from archiver.model.time import now
 from archiver.security import Role
 from archiver.security.chain import records_of
 from services.archive.dependencies import TheArchive
-from services.common.security import Administrator, Guard, guard_of
+from services.common.security import Administrator, Guard, Reader, guard_of
 
 router = APIRouter(prefix="/v1", tags=["administration"])
 
@@ -29,6 +29,7 @@ _KEY = {
     "expires": None,
     "revoked": None,
 }
+_CALLER = {"name": "key:ops", "roles": ["read", "operate"], "groups": ["tracker"]}
 
 
 class NewKey(BaseModel):
@@ -43,6 +44,17 @@ class NewKey(BaseModel):
     roles: list[Role] = Field(min_length=1)
     groups: list[str] | None = Field(None, min_length=1, description="archive groups; all when left out")
     expires: str = Field("", description="a duration, such as 90d; never when left out")
+
+
+@router.get("/caller", responses={200: {"content": {"application/json": {"example": _CALLER}}}})
+def get_caller(caller: Reader) -> dict[str, Any]:
+    """Return who asks: every role that it has, and its archive groups, null for all of them.
+
+    A client offers with it what the caller may do; whether it may is decided with each request.
+    """
+    principal = caller.caller.principal
+    groups = None if principal.groups is None else sorted(principal.groups)
+    return {"name": principal.name, "roles": [role for role in Role if principal.may(role)], "groups": groups}
 
 
 @router.get("/keys", responses={200: {"content": {"application/json": {"example": {"keys": [_KEY]}}}}})

@@ -56,3 +56,25 @@ def test_who_administers_some_groups_gives_no_keys_to_others(doors):
 
 def test_a_key_that_is_not_there(doors, admin):
     assert doors.request("DELETE", "/v1/keys/nobody", admin).status_code == 404
+
+
+def test_a_caller_is_told_what_it_may(doors):
+    some, all_ = doors.key(Role.OPERATE, groups=["B", "A"]), doors.key(Role.ADMINISTER)
+    assert doors.get("/v1/caller", some).json() == {
+        "name": "key:k0",
+        "roles": ["read", "operate"],
+        "groups": ["A", "B"],
+    }
+    assert doors.get("/v1/caller", all_).json() == {
+        "name": "key:k1",
+        "roles": [str(role) for role in Role],
+        "groups": None,
+    }
+
+
+def test_without_a_key_this_machine_may_do_everything(doors):
+    assert doors.get("/v1/caller").json() == {
+        "name": "anonymous",
+        "roles": [str(role) for role in Role],
+        "groups": None,
+    }
