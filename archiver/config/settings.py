@@ -187,6 +187,12 @@ class ServerSettings(Table):
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 is every interface")
     port: int = Field(8000, ge=0, le=65535, description="0 takes a free one")
     max_body_bytes: int = Field(256 * 2**20, ge=1024, description="largest request that is taken, in bytes")
+    max_connections: int = Field(
+        0,
+        ge=0,
+        description="at a time, those that watch included; more get a 503. 0 is half of the files that the process may "
+        "open, 10000 at most",
+    )
 
 
 class LogSettings(Table):

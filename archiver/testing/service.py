@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -55,8 +55,16 @@ class Service:
 
 
 @contextmanager
-def running_service(directory: Path, *flags: str) -> Iterator[Service]:
+def running_service(directory: Path, *flags: str, within: Sequence[str] = ()) -> Iterator[Service]:
     """Run ``forebay up`` on a data directory until the end of the block; then stop it in order.
+
+    Parameters
+    ----------
+    directory : Path
+    flags : str
+        Of the command line.
+    within : sequence of str, optional
+        A command that the process is to become after it has set bounds, such as ``prlimit --nofile=256``.
 
     Raises
     ------
@@ -64,7 +72,7 @@ def running_service(directory: Path, *flags: str) -> Iterator[Service]:
         It did not start; the message is what it said.
     """
     with tempfile.TemporaryDirectory() as place, (Path(place) / "log").open("w") as log:
-        command = [*COMMAND, "up", "--data", str(directory), "--port", "0", *flags]
+        command = [*within, *COMMAND, "up", "--data", str(directory), "--port", "0", *flags]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process:
             watchdog = threading.Timer(SOON_S, process.kill)
             watchdog.start()

@@ -33,6 +33,7 @@ from services.archive.routes import (
 from services.common import problems
 from services.common.bodies import BodyBudget, BoundedBodies
 from services.common.caching import ConditionalGet
+from services.common.connections import TurnsAway
 from services.common.jobs import Jobs
 from services.common.pages import Pages
 from services.common.request_ids import RequestIds
@@ -81,12 +82,14 @@ def create_app(
     app.state.guard = Guard(archive, settings, local_key)
     app.state.budget = budget
     app.state.started = False
+    app.state.connections = ()  # the server's own, once there is one
     app.state.files = Files(archive.directory / "files", settings.max_body_bytes)
     problems.install(app)
     app.add_middleware(BoundedBodies, largest=settings.max_body_bytes)
     app.add_middleware(ConditionalGet)
     app.add_middleware(CompressMiddleware, brotli=False)
     app.add_middleware(Express, routes=ingest.SHORT)
+    app.add_middleware(TurnsAway, spared=["/health/live", "/metrics"])
     _observe(app, archive, traces)
     for module in (ingest, files, samples, live, jobs, elements, state, segments, repair, administration, health):
         app.include_router(module.router)

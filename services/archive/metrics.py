@@ -64,8 +64,9 @@ def expose(archive: Archive, totals: Sequence[Total], text: Exposition) -> None:
     text.add("forebay_disk_size_bytes", "gauge", "Size of the disk of the data directory.", [({}, disk.total)])
 
 
-def expose_service(watchers: int, jobs: Mapping[str, int], text: Exposition) -> None:
+def expose_service(connections: int, watchers: int, jobs: Mapping[str, int], text: Exposition) -> None:
     """Add the families of what the service itself does."""
+    text.add("forebay_connections", "gauge", "Connections that are open, watchers included.", [({}, connections)])
     text.add("forebay_live_watchers", "gauge", "Clients that get samples as they come.", [({}, watchers)])
     states = [({"state": str(state)}, count) for state, count in jobs.items()]
     text.add("forebay_jobs", "gauge", "Jobs that are kept, by state.", states)

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import uvicorn
 import uvloop
+from fastapi import FastAPI
 
 from archiver.bootstrap import Archive
 from archiver.config import ServerSettings, Settings
@@ -27,6 +28,7 @@ from archiver.sources import line_protocol
 from services.archive.app import create_app
 from services.archive.sources import Sources
 from services.common import logs
+from services.common.connections import most_connections, raise_file_limit
 from services.common.protocol import HttpProtocol
 from services.common.security import check_start, local_key, server_context
 from services.common.tracing import Traces, provider_of
@@ -63,12 +65,13 @@ def serve(read: Callable[[], Settings]) -> None:
     provider = provider_of(settings.trace)
     traces = None if provider is None else Traces(provider)
     encryption = None if settings.tls is None else server_context(settings.tls)
+    connections = most_connections(settings.server.max_connections, raise_file_limit())
     sys.setswitchinterval(_SWITCH_S)  # a thread back from the disk waits a tenth as long for one that computes
     _keep_freed_memory()
     with Archive(settings) as archive, listen(settings.server) as listener, local_key(archive.directory) as key:
         archive.wait_ready(_BACKENDS_S)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(archive, listener, read, key, encryption, traces))
+            runner.run(_serve(archive, listener, read, key, encryption, traces, connections))
 
 
 @contextlib.contextmanager
@@ -133,6 +136,7 @@ async def _serve(
     key: str,
     encryption: ssl.SSLContext | None,
     traces: Traces | None,
+    connections: int,
 ) -> None:
     tls = archive.settings.tls
     url = _url(listener, "http" if tls is None else "https")
@@ -143,19 +147,8 @@ async def _serve(
         line_protocol.warm_up()  # in the background, and not before: else the first large bodies take the slow path
 
     app = create_app(archive, archive.settings.server, key, traces)
-    config = uvicorn.Config(
-        app,
-        access_log=False,
-        log_config=None,
-        lifespan="on",
-        backlog=_BACKLOG,
-        timeout_graceful_shutdown=_DRAIN_S,
-        server_header=False,
-        http=HttpProtocol,
-        ws="websockets-sansio",
-        ssl_context_factory=None if encryption is None else lambda config, default: encryption,
-    )
-    server = _Server(config, announce)
+    server = _Server(_configuration(app, connections, encryption), announce)
+    app.state.connections = server.server_state.connections
 
     def stop() -> None:
         server.stop()
@@ -179,6 +172,22 @@ async def _serve(
         note("stop")
     if not server.started:
         sys.exit(1)
+
+
+def _configuration(app: FastAPI, connections: int, encryption: ssl.SSLContext | None) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        access_log=False,
+        log_config=None,
+        lifespan="on",
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=_DRAIN_S,
+        server_header=False,
+        limit_concurrency=connections,
+        http=HttpProtocol,
+        ws="websockets-sansio",
+        ssl_context_factory=None if encryption is None else lambda config, default: encryption,
+    )
 
 
 async def _reload(archive: Archive, sources: Sources, read: Callable[[], Settings], note: Callable[..., Any]) -> None:

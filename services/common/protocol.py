@@ -1,4 +1,4 @@
-"""How the server writes: what belongs together goes out together."""
+"""How the server takes connections and writes: only so many, and what belongs together goes out together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from services.common.connections import CROWDED, PATIENCE_S
+
 _TOGETHER_BYTES = 512 * 2**10
+_SILENT_S = 60.0
+_TURNED_AWAY = 8
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -17,11 +21,28 @@ class HttpProtocol(HttpToolsProtocol):
 
     Older versions of Phoebus take a PV as unknown when headers arrive before the body. Newer ones offer HTTP/2 with
     each request, which is no mistake to warn of.
+
+    ``limit_concurrency`` of uvicorn's configuration is the number of connections, those of watchers and WebSockets
+    included. What comes by one beyond that has `CROWDED` in its state, for `services.common.connections.TurnsAway`: an
+    eighth more are told so at a time, and those beyond are closed without a word. A connection by which nothing comes
+    is closed after a while.
     """
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._most, self.limit_concurrency = self.limit_concurrency, None  # uvicorn's own answer is no problem document
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection."""
+        """Take a connection, to answer it or to turn it away."""
         super().connection_made(JoiningTransport(transport, self.loop))  # type: ignore[arg-type]
+        patience_s, there = _SILENT_S, len(self.connections)
+        if self._most is not None and there > self._most:
+            if there > self._most + max(_TURNED_AWAY, self._most // 8):
+                self.transport.abort()
+                return
+            self.app_state = {**self.app_state, CROWDED: self._most}
+            patience_s = PATIENCE_S
+        self.timeout_keep_alive_task = self.loop.call_later(patience_s, self.timeout_keep_alive_handler)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body; whoever reads it is woken for a good deal of it at a time, and for its end."""

@@ -44,7 +44,7 @@ def metrics(request: Request, archive: TheArchive, view: Reader) -> Response:
     text = Exposition()
     expose(archive, view.totals(), text)
     state = request.app.state
-    expose_service(state.live.watchers, state.jobs.counts(), text)
+    expose_service(len(state.connections), state.live.watchers, state.jobs.counts(), text)
     state.queries.expose(text)
     state.requests.expose(text)
     return Response(text.render(), media_type=MEDIA_TYPE)
