@@ -29,7 +29,11 @@ def build() -> typer.Typer:
     oracle.register(app)
     securing.register(app)
     for name in registry.names(registry.COMMANDS):
-        app.command(name)(registry.load(registry.COMMANDS, name))
+        command = registry.load(registry.COMMANDS, name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
     return app
 
 
