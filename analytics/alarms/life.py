@@ -20,7 +20,8 @@ from analytics.alarms.actions import (
     Unshelve,
     Unsuppress,
 )
-from analytics.alarms.alarm import Acknowledgement, Alarm, Mark, Occurrence, Shelving, State
+from analytics.alarms.alarm import Alarm, Mark, Occurrence, Shelving, State
+from analytics.alarms.classes import Acknowledgement
 from analytics.alarms.transition import Change, Effect, Transition
 from analytics.events.event import CAME, GONE, HAPPENED
 from archiver.model import InvalidInputError, format_duration, format_time
@@ -50,8 +51,8 @@ def step(alarm: Alarm, action: Action) -> Step:
 
     References
     ----------
-    ANSI/ISA-18.2-2016 and IEC 62682, alarm state transition diagram; OPC 10000-9 (Part 9), AcknowledgeableConditionType,
-    AlarmConditionType (Reset, Suppress, RemoveFromService) and ShelvedStateMachineType.
+    ANSI/ISA-18.2-2016 and IEC 62682, alarm state transition diagram; OPC 10000-9 (Part 9) on the types
+    AcknowledgeableConditionType, AlarmConditionType (Reset, Suppress, RemoveFromService), ShelvedStateMachineType.
 
     Examples
     --------
@@ -256,28 +257,27 @@ def _show(before: Alarm, after: Alarm, change: Change, mark: Mark) -> Step:
 def _done(before: Alarm, after: Alarm, change: Change, mark: Mark, **more: Any) -> Step:
     after = replace(after, revision=before.revision + 1)
     name = f"{after.id}\x00{after.revision}".encode()
-    more["id"] = blake2b(name, digest_size=16).hexdigest()
-    about = "" if after.occurrence is None else after.occurrence.id
-    said = {"time": mark.time, "user": mark.user, "comment": mark.comment, "occurrence": about}
-    return after, (_transition(before, after, change, **said, **more),)
+    told = {"id": blake2b(name, digest_size=16).hexdigest(), "time": mark.time, **more}
+    if after.occurrence is not None and (before.condition is not State.NORMAL or change is Change.COMMENTED):
+        told["occurrence"] = after.occurrence.id
+    return after, (_transition(before, after, change, user=mark.user, comment=mark.comment, **told),)
 
 
-def _transition(
-    before: Alarm, after: Alarm, change: Change, *, effect: Effect = Effect.APPLIED, **more: Any
-) -> Transition:
+def _transition(before: Alarm, after: Alarm, change: Change, **more: Any) -> Transition:
+    occurrence = after.occurrence if more.get("occurrence") else None
+    alarm_class = after.alarm_class if occurrence is None else occurrence.alarm_class
     return Transition(
         alarm=after.id,
         rule=after.rule,
         key=after.key,
         position=after.position,
-        alarm_class=after.alarm_class.name,
-        priority=after.alarm_class.priority,
+        alarm_class=alarm_class.name,
+        priority=alarm_class.priority,
         change=change,
-        effect=effect,
         before=before.state,
         after=after.state,
         condition=after.condition,
-        **more,
+        **{"effect": Effect.APPLIED, **more},
     )
 
 
