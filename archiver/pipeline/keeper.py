@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from archiver.model import ForebayError, SampleBatch
 from archiver.model.ipc import from_ipc, to_ipc
 from archiver.pipeline.delivery import LaneTools
+from archiver.pipeline.holds import Holds
 from archiver.pipeline.lane import Lane
 from archiver.pipeline.latest import Latest, versions_of_last
 from archiver.pipeline.ledger import INTAKE, decode
@@ -31,12 +32,18 @@ class Keeper:
     ----------
     lanes : callable
         Gives the lanes now in force.
+
+    Attributes
+    ----------
+    holds : Holds
+        Others than the lanes for whom the journal keeps what they have not read.
     """
 
     def __init__(self, tools: LaneTools, latest: Latest, lanes: Callable[[], Iterable[Lane]]) -> None:
         self._tools = tools
         self._latest = latest
         self._lanes = lanes
+        self.holds = Holds(tools.snapshots, tools.journal.stream)
         self._stop = threading.Event()
         self._working = threading.Lock()
         self._absorbing = threading.Lock()
@@ -147,7 +154,8 @@ class Keeper:
 
     def _trim(self) -> None:
         bounds = [lane.safe_offset for lane in self._lanes()]
-        through = min([*bounds, self._snapshot_offset])
+        held = self.holds.bound(self._tools.journal.fullness())
+        through = min([*bounds, self._snapshot_offset, *(() if held is None else (held,))])
         if through >= self._tools.journal.state().first:
             self.absorb()
             self._tools.journal.trim(through)

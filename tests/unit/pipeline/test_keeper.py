@@ -88,3 +88,24 @@ def test_a_restart_knows_the_newest_receive_time_of_what_was_trimmed_and_is_not_
     assert bench.keeper.recover() == ahead
     assert bench.latest.get().receive_time.tolist() == [time + 1]
     bench.close()
+
+
+def test_what_another_reader_has_not_seen_is_kept_over_a_restart(bench: Bench):
+    for number in range(4):
+        bench.submit("T1", number, number + 1)
+    first = bench.journal.state().first
+    bench.keeper.holds.hold("rules", first)
+    again = Keeper(bench.tools, bench.latest, list)
+    again.once()
+    assert bench.journal.state().first == first + 1
+    again.holds.release("rules")
+    again.once()
+    assert bench.journal.state().entries == 0
+
+
+def test_a_reader_that_is_far_behind_does_not_fill_the_journal(bench: Bench, monkeypatch):
+    bench.submit("T1", 0, 1)
+    bench.keeper.holds.hold("rules", 0)
+    monkeypatch.setattr(bench.journal, "fullness", lambda: 0.51)
+    bench.keeper.once()
+    assert bench.journal.state().entries == 0
