@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import Depends, FastAPI
 from starlette_compress import CompressMiddleware, add_compress_type
@@ -67,19 +68,21 @@ def create_app(
         Makes a span of each request, and of what it is about; stopped with the service.
     """
     budget = BodyBudget(settings.max_body_bytes)
+    guard = Guard(archive, settings, local_key)
+    parts: list[FastAPI] = [registry.load(registry.SERVICES, name)(guard) for name in registry.names(registry.SERVICES)]
     # no page of documents: FastAPI's loads its script from elsewhere
     app = FastAPI(
         title="forebay",
         version=version("forebay"),
         description=_DESCRIPTION,
-        lifespan=_lifespan(archive, budget, traces),
+        lifespan=_lifespan(archive, budget, traces, parts),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         responses=problems.DOCS,
     )
     app.state.archive = archive
-    app.state.guard = Guard(archive, settings, local_key)
+    app.state.guard = guard
     app.state.budget = budget
     app.state.started = False
     app.state.connections = ()  # the server's own, once there is one
@@ -94,8 +97,7 @@ def create_app(
     for module in (ingest, files, samples, live, jobs, elements, state, segments, repair, administration, health):
         app.include_router(module.router)
     app.add_api_route("/openapi.json", lambda: app.openapi(), include_in_schema=False, dependencies=[_API])
-    for name in registry.names(registry.SERVICES):
-        part: FastAPI = registry.load(registry.SERVICES, name)(app.state.guard)
+    for part in parts:
         app.router.routes.extend(part.routes)
     app.mount("/", Pages("services.web"))
     check_declared(app)
@@ -103,19 +105,27 @@ def create_app(
 
 
 def _lifespan(
-    archive: Archive, budget: BodyBudget, traces: Traces | None
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """Return what starts and stops the parts of the service that work by themselves."""
+    archive: Archive, budget: BodyBudget, traces: Traces | None, parts: Sequence[FastAPI]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[dict[str, Any]]]:
+    """Return what starts and stops what works by itself, that of the mounted services too.
+
+    What a mounted service yields in its own `lifespan` is in the state of every request.
+    """
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         if traces is not None:
             traces.start()
         app.state.ingest = Ingest(archive, budget)
         app.state.live = Live(archive)
         app.state.jobs = Jobs(archive.directory / "jobs")
-        app.state.started = True
-        yield
+        async with AsyncExitStack() as stack:
+            state: dict[str, Any] = {}
+            for part in parts:
+                begun: AbstractAsyncContextManager[Any] = part.router.lifespan_context(part)
+                state |= await stack.enter_async_context(begun) or {}
+            app.state.started = True
+            yield state
         app.state.jobs.close()
         app.state.live.close()
         app.state.ingest.close()
