@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from archiver.bootstrap import BackendState
+from archiver.asking import BackendState
 from archiver.model import Interval
 from archiver.model.holding import Cause
 from archiver.model.time import NANOSECONDS, now

@@ -116,7 +116,7 @@ def test_a_mistake_in_the_body_is_named(serve):
 
 def test_the_plan_is_told_and_nothing_is_read(serve, monkeypatch):
     service = serve()
-    monkeypatch.setattr("archiver.bootstrap.execute", lambda *given, **how: pytest.fail("it was read"))
+    monkeypatch.setattr("archiver.asking.execute", lambda *given, **how: pytest.fail("it was read"))
     plan = service.ask(plan=True).json()
     (step,) = plan["steps"]
     assert (step["backend"], step["stand_by"], step["rows"], plan["complete"]) == ("hot", ["cold"], 3, True)

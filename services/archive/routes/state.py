@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from fastapi import Query as Parameter
 
-from archiver.bootstrap import BackendState
+from archiver.asking import BackendState
 from archiver.model import format_time
 from services.archive.documents import counts_of, total_to_row
 from services.archive.parameters import End, Start, interval_of

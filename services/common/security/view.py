@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from archiver.bootstrap import Archive, BackendState
+from archiver.asking import BackendState
+from archiver.bootstrap import Archive
 from archiver.config import GroupSettings
 from archiver.model import ElementVersion, Interval, Metadata, NotFoundError, SampleBatch, format_time
 from archiver.pipeline.copying import CopyReceipt
