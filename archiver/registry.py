@@ -12,6 +12,7 @@ BACKENDS = "forebay.backends"
 JOURNALS = "forebay.journals"
 SOURCES = "forebay.sources"
 COMMANDS = "forebay.commands"
+NOTIFIERS = "forebay.notifiers"
 SERVICES = "forebay.services"
 
 

@@ -4,6 +4,7 @@
 """
 
 from archiver.config.loading import LAST_RUN_FILE, load, locate, parse
+from archiver.config.notifying import MatchSettings, NotifySettings, QuietHours
 from archiver.config.schema import json_schema
 from archiver.config.security import OidcSettings, SecuritySettings, TlsSettings, is_loopback
 from archiver.config.settings import (
@@ -34,9 +35,12 @@ __all__ = [
     "LaneSettings",
     "LineProtocolRule",
     "LogSettings",
+    "MatchSettings",
+    "NotifySettings",
     "OidcSettings",
     "PluginSettings",
     "QuerySettings",
+    "QuietHours",
     "SecuritySettings",
     "ServerSettings",
     "Settings",

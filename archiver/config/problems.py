@@ -13,7 +13,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from archiver import registry
-from archiver.config.settings import NAME, BackendSettings, JournalSettings, PluginSettings, SourceSettings
+from archiver.config.notifying import NotifySettings
+from archiver.config.plugins import NAME, PluginSettings
+from archiver.config.settings import BackendSettings, JournalSettings, SourceSettings
 from archiver.model import ConfigurationError, SmoothingKind
 from archiver.model.near import near
 
@@ -73,7 +75,7 @@ def explain(error: Any, model: type[BaseModel], prefix: str = "") -> list[str]:
 
 
 def plugin_problems(document: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with the kinds of journal, backends and sources, and with the keys that belong to a kind."""
+    """Return what is wrong with the kinds of journal, backends, sources and notifiers, and with the keys of a kind."""
     problems: list[str] = []
     for key, table, base, group in _plugins(document):
         try:
@@ -91,7 +93,7 @@ def plugin_problems(document: Mapping[str, Any]) -> list[str]:
 def reference_problems(document: Mapping[str, Any]) -> list[str]:
     """Return names that are used twice, and groups that name a backend which is not there."""
     problems: list[str] = []
-    for table in ("backends", "groups", "sources"):
+    for table in ("backends", "groups", "sources", "notify"):
         counts = Counter(entry.get("name") for _, entry in _entries(document, table))
         for index, entry in _entries(document, table):
             if counts[entry.get("name")] > 1 and entry.get("name") is not None:
@@ -117,6 +119,7 @@ def _plugins(
     for name, base, group in (
         ("backends", BackendSettings, registry.BACKENDS),
         ("sources", SourceSettings, registry.SOURCES),
+        ("notify", NotifySettings, registry.NOTIFIERS),
     ):
         for index, table in _entries(document, name):
             if isinstance(table.get("kind"), str):

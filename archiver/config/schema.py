@@ -7,12 +7,15 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from archiver import registry
-from archiver.config.settings import BackendSettings, JournalSettings, PluginSettings, Settings, SourceSettings
+from archiver.config.notifying import NotifySettings
+from archiver.config.plugins import PluginSettings
+from archiver.config.settings import BackendSettings, JournalSettings, Settings, SourceSettings
 
 _TABLES: tuple[tuple[type[PluginSettings | JournalSettings], str], ...] = (
     (JournalSettings, registry.JOURNALS),
     (BackendSettings, registry.BACKENDS),
     (SourceSettings, registry.SOURCES),
+    (NotifySettings, registry.NOTIFIERS),
 )
 
 

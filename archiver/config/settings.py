@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from archiver import registry
 from archiver.config.fields import Duration as Duration
 from archiver.config.fields import LongerDuration as LongerDuration
 from archiver.config.fields import Table
+from archiver.config.notifying import NotifySettings
+from archiver.config.plugins import NAME as NAME
+from archiver.config.plugins import Pattern
+from archiver.config.plugins import PluginSettings as PluginSettings
 from archiver.config.security import SecuritySettings, TlsSettings
 from archiver.model import ArchiveGroup, ConfigurationError, Smoothing, SmoothingKind
 from archiver.model.smoothing import ALL_BITS
-from archiver.ports import Options
-
-NAME = r"^[A-Za-z0-9_][A-Za-z0-9_-]*$"
 
 DEFAULT_BACKENDS: list[dict[str, Any]] = [
     {"name": "lake", "kind": "parquet"},
@@ -37,18 +36,6 @@ def with_defaults(document: Any) -> Any:
         names = [table["name"] for table in filled["backends"] if isinstance(table, Mapping) and "name" in table]
         filled["groups"] = [{"name": "all", "elements": ["*"], "backends": names}]
     return filled
-
-
-def _pattern(value: str) -> str:
-    try:
-        ArchiveGroup("", (value,), ()).matches("")
-    except re.error as exc:
-        raise ValueError(f"not a regular expression: {exc}") from exc
-    return value
-
-
-Pattern = Annotated[str, AfterValidator(_pattern)]
-"""A name, a glob, or a regular expression after ``regex:``."""
 
 
 class SmoothingSettings(Table):
@@ -107,28 +94,6 @@ class LaneSettings(Table):
     flush_interval: Duration = Field("5s", description="longest wait before a write")  # type: ignore[assignment]
     retry_first: LongerDuration = Field("200ms", description="wait before the first retry; it doubles each time")  # type: ignore[assignment]
     retry_longest: LongerDuration = Field("30s", description="longest wait before a retry")  # type: ignore[assignment]
-
-
-class PluginSettings(BaseModel):
-    """A named plug-in: its kind, and the keys that this kind knows."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    name: str = Field(pattern=NAME, description="letters, digits, _ and -")
-    kind: str = Field(description="which plug-in it is; it decides on the keys that follow")
-
-    def options(self, group: str) -> Options:
-        """Return the remaining keys as the `Options` of the plug-in's class.
-
-        Raises
-        ------
-        ConfigurationError
-            The kind is unknown or not installed.
-        pydantic.ValidationError
-            A key is unknown to it or has a wrong value.
-        """
-        options: type[Options] = registry.load(group, self.kind).Options
-        return options.model_validate(self.model_extra or {})
 
 
 class BackendSettings(PluginSettings):
@@ -227,6 +192,7 @@ class Settings(Table):
     backends: tuple[BackendSettings, ...] = Field((), json_schema_extra={"default": DEFAULT_BACKENDS})  # type: ignore[dict-item]
     groups: tuple[GroupSettings, ...] = Field((), description="left out: every element in every backend")
     sources: tuple[SourceSettings, ...] = ()
+    notify: tuple[NotifySettings, ...] = ()
     line_protocol: tuple[LineProtocolRule, ...] = ()
 
     @model_validator(mode="before")

@@ -1,0 +1,1 @@
+"""Events and alarms: rules over samples, the life of alarms, and who is told of them."""

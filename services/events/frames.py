@@ -1,0 +1,88 @@
+"""Event frames: spans of time with a name, and what people wrote about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from analytics.events.event import Event
+from archiver.model import format_time
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A span of time in which something of a rule held.
+
+    Parameters
+    ----------
+    id : str
+        That of the event that opened it: made from content, so that a recalculation finds the same frame again.
+    rule, key : str
+    opened : int
+        ns.
+    closed : int, optional
+        ns; None while it lasts.
+    attributes : mapping of str to JSON value
+    """
+
+    id: str
+    rule: str
+    key: str
+    opened: int
+    closed: int | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def between(cls, opening: Event, closing: Event | None = None) -> Frame:
+        """Return the frame between two events, or the open one; what the closing one says comes on top."""
+        told = {**opening.attributes, **({} if closing is None else closing.attributes)}
+        closed = None if closing is None else closing.time
+        return cls(opening.id, opening.rule, opening.key, opening.time, closed, told)
+
+    @property
+    def duration_ns(self) -> int | None:
+        """How long it lasted; None while it lasts."""
+        return None if self.closed is None else self.closed - self.opened
+
+    def to_row(self) -> dict[str, Any]:
+        """Return it as plain values, times as ISO-8601."""
+        return {
+            "id": self.id,
+            "rule": self.rule,
+            "key": self.key,
+            "opened": format_time(self.opened),
+            "closed": None if self.closed is None else format_time(self.closed),
+            "duration_s": None if self.duration_ns is None else self.duration_ns / 1e9,
+            "attributes": dict(self.attributes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What somebody wrote about a frame.
+
+    Parameters
+    ----------
+    number : int
+        Place among all annotations.
+    frame, rule, key, opened, closed
+        Of the frame, as it was when that was written.
+    time : int
+        When, ns.
+    user, text : str
+    """
+
+    number: int
+    frame: str
+    rule: str
+    key: str
+    opened: int
+    closed: int | None
+    time: int
+    user: str
+    text: str
+
+    def to_row(self) -> dict[str, Any]:
+        """Return who wrote what and when as plain values."""
+        return {"frame": self.frame, "time": format_time(self.time), "user": self.user, "text": self.text}
