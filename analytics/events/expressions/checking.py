@@ -26,7 +26,6 @@ from analytics.events.expressions.term import (
     TEST,
     Term,
     compared,
-    listed,
     number_words,
 )
 from analytics.events.expressions.tree import Node, given, operands, operators, place, unwrapped
@@ -192,7 +191,7 @@ class Checker:
         none = Truth(np.False_, np.False_)
         if not items:
             return Term(Type.BOOL, lambda _: none, f"{left.words} is one of none", "", TEST)
-        named = listed([item.words for item in items], "or")
+        named = ", ".join(item.words for item in items)
         verb = "" if len(items) == 1 else "one of "
         words = (
             f"{left.within(TEST)} is {verb}{named}",
@@ -279,9 +278,9 @@ class Checker:
 
     def _identifier(self, tree: Node) -> Term:
         (token,) = tree.children
-        found = self._names.resolved(token)
+        found = self._names.resolved(str(token))
         if found is None:
-            raise self._error(self._names.unknown(token), token)
+            raise self._error(self._names.unknown(str(token)), token)
         return self._names.field(*found)
 
     def _field(self, tree: Node) -> Term:
@@ -292,14 +291,14 @@ class Checker:
         owner, field = unwrapped(tree.children[0]), tree.children[1]
         if owner.data != "ident":
             raise self._error("only an input of the rule has fields", field)
-        name = owner.children[0]
+        name = str(owner.children[0])
         if not self._names.is_object(name):
             known = self._names.resolved(name)
             raise self._error(f"{name} has no fields" if known else self._names.unknown(name), owner)
         if field not in FIELDS:
             hint = did_you_mean(field, FIELDS, f"it has {', '.join(FIELDS)}")
             raise self._error(f"{name} has no {str(field)!r}; {hint}", field)
-        return str(name), str(field)
+        return name, str(field)
 
     def _function(self, tree: Node) -> Term:
         token, arguments = tree.children[0], given(tree.children[1:])
@@ -311,7 +310,7 @@ class Checker:
         inner = unwrapped(arguments[0]) if len(arguments) == 1 else tree
         if inner.data == "member_dot":
             return self._names.has(*self._target(inner))
-        known = self._names.resolved(inner.children[0]) if inner.data == "ident" else None
+        known = self._names.resolved(str(inner.children[0])) if inner.data == "ident" else None
         if known is None:
             raise self._error("has takes one field of an input, as in has(inlet.value)", inner)
         return self._names.has(*known)

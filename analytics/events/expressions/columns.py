@@ -186,14 +186,14 @@ class Columns:
     count : int
         Number of rows.
     inputs : mapping of str to Input
-        By name; ``""`` is the one element of a rule whose fields are names themselves.
+        By name; ``value`` is the one element of a rule whose fields are names themselves.
     times : ndarray of int64, optional
         The instant of each row, ns: what an age is counted to. None for unknown.
 
     Examples
     --------
     >>> batch = SampleBatch.from_columns("T1", [0, 10], [79.5, 80.5])
-    >>> Columns.of(batch).inputs[""].value.number
+    >>> Columns.of(batch).inputs["value"].value.number
     array([79.5, 80.5])
     """
 
@@ -204,7 +204,7 @@ class Columns:
     @classmethod
     def of(cls, batch: SampleBatch, previous: Held | None = None) -> Columns:
         """Return the samples of a batch as the rows of a rule on one element, each at its own time."""
-        return cls(len(batch), {"": Input.of(batch, previous)}, batch.source_time)
+        return cls(len(batch), {"value": Input.of(batch, previous)}, batch.source_time)
 
 
 def _merged(so_far: NDArray[Any] | None, values: NDArray[Any], here: Mask | None, empty: float) -> NDArray[Any]:

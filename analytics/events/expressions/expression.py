@@ -37,12 +37,12 @@ class Expression:
     text : str
         As written.
     fields : mapping of str to frozenset of str
-        The fields that it looks at, by name; ``""`` is the one element of a rule.
+        The fields that it looks at, by name; ``value`` is the one element of a rule.
 
     Examples
     --------
     >>> from archiver.model import SampleBatch
-    >>> hot = Expression.parse("value > 80.0 && good", {"": Shape.NUMBER})
+    >>> hot = Expression.parse("value > 80.0 && good", {"value": Shape.NUMBER})
     >>> hot.words()
     'the value is above 80 and the value is good'
     >>> hot.truth(Columns.of(SampleBatch.from_columns("T1", [0, 1, 2], [79.5, 80.5, None])))
@@ -61,7 +61,7 @@ class Expression:
         ----------
         text : str
         names : mapping of str to Shape
-            The inputs that the rule offers; ``""`` for the one element of a rule, whose fields (`value`, `good`, …) are
+            The inputs that the rule offers; `value` for the one element of a rule, whose fields (`good`, `age`, …) are
             names themselves.
         wanted : Wanted, optional
             What it has to give; left out, either will do.
@@ -74,7 +74,7 @@ class Expression:
         offered = Names(names)
         checker = Checker(text, offered)
         term = checker.term(parse(text))
-        if wanted is Wanted.CONDITION:
+        if wanted is Wanted.CONDITION or (wanted is None and term.type is Type.BOOL):
             term = checker.condition(term, "a condition is wanted here")
         elif term.type not in (Type.BOOL, *COMPARED):
             what = wanted or "a condition or a number"

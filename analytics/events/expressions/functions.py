@@ -13,7 +13,7 @@ from analytics.events.expressions.arithmetic import floats_of, negative
 from analytics.events.expressions.error import ExpressionError
 from analytics.events.expressions.logic import choose_numbers, choose_truth, choose_wholes
 from analytics.events.expressions.shape import NUMERIC, TRUTHS, Type
-from analytics.events.expressions.term import ATOM, CHOICE, TEST, Term, listed
+from analytics.events.expressions.term import ATOM, CHOICE, SUM, TEST, Term, listed
 from analytics.events.expressions.vectors import Numbers, Truth, Unknown, Wholes, either, truth
 from archiver.model import Status
 from archiver.model.near import did_you_mean
@@ -157,7 +157,7 @@ def _rounded(values: Any) -> Any:
 
 def _int(call: Call) -> Term:
     (term,) = call.take(NUMERIC | {Type.UINT})
-    words = f"{term.within(ATOM - 1)} cut off to a whole number"
+    words = f"the whole part of {term.within(ATOM - 1)}"
     if term.type is Type.INT:
         return term
     if term.type is Type.UINT:
@@ -219,7 +219,7 @@ def _bits(join: np.ufunc, word: str) -> Builder:
             a, b = first(columns), second(columns)
             return Wholes(join(a.values, b.values), either(a.unknown, b.unknown))
 
-        return Term(left.type, run, f"the bits of {left.words} {word} {right.words}")
+        return Term(left.type, run, f"{left.within(SUM)} bitwise {word} {right.within(SUM)}", binding=SUM)
 
     return build
 
@@ -242,6 +242,6 @@ FUNCTIONS: dict[str, Builder] = {
     "math.sign": _of_number(np.sign, "the sign of {}"),
     "math.bitAnd": _bits(np.bitwise_and, "and"),
     "math.bitOr": _bits(np.bitwise_or, "or"),
-    "math.bitXor": _bits(np.bitwise_xor, "or else"),
+    "math.bitXor": _bits(np.bitwise_xor, "xor"),
 }
 """By name; `duration`, `timestamp`, `size` and the methods are in `texts` and `times`."""

@@ -15,8 +15,8 @@ from archiver.model.near import did_you_mean
 
 FIELDS = ("value", "good", "status", "time", "age", "previous")
 """Of every name."""
-ONE = ""
-"""Stands for the one element of a rule, whose fields are names themselves."""
+ONE = "value"
+"""The input of a rule on one element: its fields are names themselves."""
 _POSSESSIVE = {"status": "status", "time": "time", "age": "age", "previous": "previous value"}
 
 
@@ -26,8 +26,8 @@ class Names:
     Parameters
     ----------
     shapes : mapping of str to Shape
-        What the value of each name is. A name stands for its value, and has `FIELDS`; of the name ``""`` the fields are
-        names themselves.
+        What the value of each name is. A name stands for its value, and has `FIELDS`; those of `ONE` are names
+        themselves.
     """
 
     def __init__(self, shapes: Mapping[str, Shape]) -> None:
@@ -37,11 +37,11 @@ class Names:
     def offered(self) -> list[str]:
         """Return every name that may be written without a dot."""
         fields = FIELDS if ONE in self._shapes else ()
-        return [*dict.fromkeys([*filter(None, self._shapes), *fields])]
+        return [*dict.fromkeys([*self._shapes, *fields])]
 
     def is_object(self, name: str) -> bool:
         """Return whether a name has fields."""
-        return bool(name) and name in self._shapes
+        return name in self._shapes
 
     def resolved(self, name: str) -> tuple[str, str] | None:
         """Return the input and the field that a bare name means; None for no such name."""
@@ -69,7 +69,7 @@ class Names:
     def has(self, name: str, field: str) -> Term:
         """Return the term for whether a field of an input is known; that itself always is."""
         self.used.setdefault(name, set()).add(field)
-        read, what = _READ[field], _PRESENT.get(field, "sample")
+        read, what, owner = _READ[field], _PRESENT.get(field, "sample"), "it" if name == ONE else name
 
         def run(columns: Columns) -> Truth:
             given = columns.inputs[name]
@@ -77,13 +77,13 @@ class Names:
             known = np.True_ if unknown is None else ~unknown
             return Truth(known, known)
 
-        return Term(Type.BOOL, run, f"{name or 'it'} has a {what}", f"{name or 'it'} has no {what}")
+        return Term(Type.BOOL, run, f"{owner} has a {what}", f"{owner} has no {what}")
 
 
 def _words(name: str, field: str) -> str:
     if field in ("value", "good"):
-        return name or "the value"
-    return f"the {_POSSESSIVE[field]} of {name}" if name else f"the {_POSSESSIVE[field]}"
+        return "the value" if name == ONE else name
+    return f"the {_POSSESSIVE[field]}" if name == ONE else f"the {_POSSESSIVE[field]} of {name}"
 
 
 def _value(_: Columns, given: Input) -> Held:

@@ -139,6 +139,8 @@ def _explained(text: str, problem: Any) -> ExpressionError:
     if hint is not None:
         advice = f"write {hint}" if hint else "leave it out"
         return ExpressionError(text, f"{found!r} is no operator: {advice}", start, start + len(found))
+    if previous.isdigit() and (found.isalpha() or found == "\u00b0"):
+        return ExpressionError(text, "a number has no unit; leave it out", start, start + len(found))
     expected = "a value" if "IDENT" in _expected(problem) else "an operator (such as && or >), or the end"
     return ExpressionError(text, f"expected {expected}, and found {found!r}", start, start + len(found))
 

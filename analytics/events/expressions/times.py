@@ -44,6 +44,10 @@ def _told(nanoseconds: int) -> str:
     return format_duration(nanoseconds) if nanoseconds >= 0 else f"-{format_duration(-nanoseconds)}"
 
 
+def _dated(nanoseconds: int) -> str:
+    return format_time(nanoseconds).replace(".000000000", "")
+
+
 def _instant(text: str) -> int:
     if text.strip().startswith("now"):
         raise InvalidInputError(
@@ -89,7 +93,7 @@ def _weekday(call: Call) -> Term:
 
 FUNCTIONS: dict[str, Builder] = {
     "duration": _written(Type.DURATION, _duration, _told),
-    "timestamp": _written(Type.INSTANT, _instant, format_time),
+    "timestamp": _written(Type.INSTANT, _instant, _dated),
 }
 METHODS: dict[str, Builder] = {
     "getHours": _part("hour", _HOUR, 24, _HOUR),
