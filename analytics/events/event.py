@@ -12,6 +12,12 @@ from archiver.model.time import format_time
 CAME, GONE, HAPPENED = "came", "gone", "happened"
 """Kinds of events: a condition began to hold, it ended, and something that has no length took place."""
 
+SUPPRESSED, UNSUPPRESSED = "suppressed", "unsuppressed"
+"""Kinds of events, too: by design, an alarm has nothing to say for a while."""
+
+ELEMENT_PREFIX = "event:"
+"""How the elements are called that hold events; no rule looks at them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
