@@ -31,14 +31,16 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = threading.RLock()
+        self._lock, self._reading_lock = threading.RLock(), threading.Lock()
+        self._reading: sqlite3.Connection | None = None
         connection: sqlite3.Connection | None = None
         try:
             connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version > FORMAT:
                 raise PermanentError(f"{path} has format {version}, newer than {FORMAT}: upgrade forebay")
-            connection.execute(f"PRAGMA user_version={FORMAT}")
+            if version < FORMAT:
+                connection.execute(f"PRAGMA user_version={FORMAT}")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
         except (sqlite3.DatabaseError, ForebayError) as exc:
@@ -62,6 +64,27 @@ class Store:
                 self._roll_back()
                 raise
 
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection that sees what is committed, all of it as of one instant, and keeps no transaction waiting.
+
+        It cannot write.
+        """
+        with self._reading_lock:
+            try:
+                if self._reading is None:
+                    self._reading = sqlite3.connect(
+                        self._path, isolation_level=None, timeout=30, check_same_thread=False
+                    )
+                    self._reading.execute("PRAGMA query_only=ON")
+                self._reading.execute("BEGIN")
+                yield self._reading
+            except sqlite3.DatabaseError as exc:
+                raise _translate(exc, self._path) from exc
+            finally:
+                if self._reading is not None and self._reading.in_transaction:
+                    self._reading.execute("ROLLBACK")
+
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
@@ -76,7 +99,9 @@ class Store:
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
+        with self._reading_lock, self._lock:
+            if self._reading is not None:
+                self._reading.close()
             self._connection.close()
 
 

@@ -116,9 +116,7 @@ class Commit:
 
     def frames(self, frames: Iterable[Frame]) -> None:
         """Keep frames; one that is known gets its end and its attributes anew."""
-        self.connection.executemany(
-            _FRAME, [(*_columns(frame), json.dumps(dict(frame.attributes))) for frame in frames]
-        )
+        self.connection.executemany(_FRAME, map(_row, frames))
 
     def recalculate(self, rule: str, interval: Interval, frames: Iterable[Frame]) -> None:
         """Keep frames in place of those of a rule that opened in an interval; annotations stay."""

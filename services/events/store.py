@@ -93,7 +93,7 @@ class EventStore:
         if rules:
             clause, given = f"{clause} AND rule IN ({', '.join('?' * len(rules))})", (*given, *rules)
         rows = self._rows(f"{_EVENT} WHERE {clause} ORDER BY time, rule, key, ordinal{_first(limit)}", *given)
-        return [Event(*row, json.loads(value), json.loads(attributes)) for *row, value, attributes in rows]
+        return [_event(*row) for row in rows]
 
     def alarm(self, alarm: str) -> Alarm:
         """Return an alarm by its id.
@@ -160,7 +160,7 @@ class EventStore:
         if rule:
             clause, given = f"{clause} AND rule = ?", (*given, rule)
         rows = self._rows(f"{_FRAME} WHERE {clause} ORDER BY opened, rule, key{_first(limit)}", *given)
-        return [Frame(*row, json.loads(attributes)) for *row, attributes in rows]
+        return [_frame(*row) for row in rows]
 
     def annotations(self, frame: Frame) -> Sequence[Annotation]:
         """Return what was written about a frame, oldest first.
@@ -180,6 +180,14 @@ class EventStore:
     def _rows(self, query: str, *given: object) -> list[tuple[Any, ...]]:
         with self.store.reading() as connection:
             return connection.execute(query, given).fetchall()
+
+
+def _event(rule: str, key: str, kind: str, time: int, ordinal: int, value: str, attributes: str) -> Event:
+    return Event(rule, key, kind, time, ordinal, json.loads(value), json.loads(attributes))
+
+
+def _frame(frame: str, rule: str, key: str, opened: int, closed: int | None, attributes: str) -> Frame:
+    return Frame(frame, rule, key, opened, closed, json.loads(attributes))
 
 
 def _within(column: str, interval: Interval) -> tuple[str, tuple[object, ...]]:
