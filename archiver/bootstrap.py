@@ -110,6 +110,7 @@ class Archive(Asking):
         self.intake = Intake(
             self.journal, self.catalog, lambda: self._router, self._latest, self.settings.intake.future
         )
+        self.holds = self._keeper.holds
         self.intake.resume_after(self._keeper.recover())
         self._filling = Filling(lambda: self.lanes, self._tools, self.intake)
         self.lanes = {backend.name: self._make_lane(backend, self._router) for backend in self.settings.backends}

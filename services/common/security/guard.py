@@ -50,6 +50,11 @@ class Guard:
         self._local_digest = digest_of(local_key) if local_key else ""
         self._tokens: Tokens | None = None
 
+    @property
+    def archive(self) -> Archive:
+        """The archive itself: for what a service does by itself, never for what a caller asks."""
+        return self._archive
+
     async def admit(self, connection: HTTPConnection, role: Role, *, influx: bool = False) -> View:
         """Return what the sender of a request sees, when it may do what the role allows.
 
