@@ -93,7 +93,7 @@ def plugin_problems(document: Mapping[str, Any]) -> list[str]:
 def reference_problems(document: Mapping[str, Any]) -> list[str]:
     """Return names that are used twice, and groups that name a backend which is not there."""
     problems: list[str] = []
-    for table in ("backends", "groups", "sources", "notify"):
+    for table in ("backends", "groups", "sources", "alarm_classes", "notify"):
         counts = Counter(entry.get("name") for _, entry in _entries(document, table))
         for index, entry in _entries(document, table):
             if counts[entry.get("name")] > 1 and entry.get("name") is not None:

@@ -177,6 +177,25 @@ class TraceSettings(Table):
     ratio: float = Field(1.0, ge=0, le=1, description="share of the requests that are traced")
 
 
+class EventSettings(Table):
+    """What watches the samples."""
+
+    rules: tuple[Path, ...] = Field(
+        (), description="files of rules, TOML, YAML or JSON; relative to the data directory"
+    )
+
+
+class AlarmClassSettings(Table):
+    """A class of alarms, beside or in place of information, advanceAlarm, warning, alert and danger."""
+
+    name: str = Field(pattern=NAME, description="letters, digits, _ and -")
+    priority: int = Field(ge=0, le=255, description="the higher, the more urgent")
+    acknowledgement: Literal["none", "came", "came_and_gone", "latched"] = Field(
+        "came", description="what an operator owes it; latched: an acknowledgement and a reset"
+    )
+    longest_shelving: Duration = Field("8h", description="how long it may be shelved at once; 0s is never")  # type: ignore[assignment]
+
+
 class Settings(Table):
     """Everything the archive can be told."""
 
@@ -192,6 +211,8 @@ class Settings(Table):
     backends: tuple[BackendSettings, ...] = Field((), json_schema_extra={"default": DEFAULT_BACKENDS})  # type: ignore[dict-item]
     groups: tuple[GroupSettings, ...] = Field((), description="left out: every element in every backend")
     sources: tuple[SourceSettings, ...] = ()
+    events: EventSettings = Field(default_factory=EventSettings)
+    alarm_classes: tuple[AlarmClassSettings, ...] = ()
     notify: tuple[NotifySettings, ...] = ()
     line_protocol: tuple[LineProtocolRule, ...] = ()
 
