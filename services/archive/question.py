@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from archiver.model import InvalidInputError
 from archiver.model.time import now
 from archiver.query import Join, Query, Range, span_of
-from services.archive.parameters import RangeOfTime, condition_of, duration_of, interval_of, time_of
+from services.common.parameters import RangeOfTime, condition_of, duration_of, interval_of, time_of
 
 
 class Question(BaseModel):

@@ -13,7 +13,7 @@ from fastapi import Query as Parameter
 from archiver.model import format_time
 from archiver.pipeline.activity import ordered
 from services.archive.documents import Description, element_to_row, version_to_dict
-from services.archive.parameters import End, Start, interval_of
+from services.common.parameters import End, Start, interval_of
 from services.common.security import Operator, Reader
 
 router = APIRouter(prefix="/v1/elements", tags=["elements"])

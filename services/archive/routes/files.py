@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from services.archive.dependencies import files_of, ingest_of
-from services.archive.later import work_later
+from services.common.later import work_later
 from services.common.security import Ingester
 
 router = APIRouter(prefix="/v1/files", tags=["files"])

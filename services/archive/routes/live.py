@@ -14,8 +14,8 @@ from starlette_compress import remove_compress_type
 
 from archiver.model import ForebayError
 from services.archive.live import Event, Live
-from services.archive.parameters import duration_of
 from services.common.errors import UnauthorizedError
+from services.common.parameters import duration_of
 from services.common.security import Reader
 
 router = APIRouter(tags=["live"])

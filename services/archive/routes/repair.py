@@ -19,10 +19,10 @@ from archiver.pipeline.verification import Plan
 from services.archive.answers import FORMATS_DOCS, respond_with
 from services.archive.decoding.body import ARROW, JSON, NDJSON
 from services.archive.dependencies import ingest_of
-from services.archive.later import is_for_later, work_later
-from services.archive.parameters import interval_of
 from services.archive.progress import lines_of, one_of_few
+from services.common.later import is_for_later, work_later
 from services.common.negotiation import choose, media_type_of
+from services.common.parameters import interval_of
 from services.common.security import Operator, Reader, View
 from services.common.security.view import Progress
 

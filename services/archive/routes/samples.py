@@ -9,9 +9,10 @@ from fastapi import Query as Parameter
 from fastapi.responses import JSONResponse
 
 from services.archive.answers import FORMATS_DOCS, QUERY_DOCS, respond, respond_with
-from services.archive.later import is_for_later, respond_later
-from services.archive.parameters import End, Start, aggregates_of, range_of, time_of
+from services.archive.later import respond_later
 from services.archive.question import Question
+from services.common.later import is_for_later
+from services.common.parameters import End, Start, aggregates_of, range_of, time_of
 from services.common.security import Reader, View
 from services.common.streaming import read_in_turn
 

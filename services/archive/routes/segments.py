@@ -1,16 +1,20 @@
-"""The time units in which the backends hold each archive group: how large they are, when they go, and dropping them."""
+"""The time units in which the backends hold each archive group: their sizes and ends, one as a file, dropping them."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from fastapi import Query as Parameter
 
 from archiver.model import format_time
 from archiver.ports import Segment
-from services.archive.parameters import time_of
+from archiver.query.formats import MEDIA_TYPES
+from services.archive.answers import respond
+from services.common.negotiation import choose
+from services.common.parameters import time_of
 from services.common.security import Administrator, Reader
+from services.common.streaming import read_in_turn
 
 router = APIRouter(prefix="/v1/segments", tags=["state"])
 
@@ -24,6 +28,13 @@ _SEGMENT = {
     "files": 1,
     "state": "closed",
     "dropped_at": "2026-04-02T00:00:00.000000000Z",
+}
+_FILES = {MEDIA_TYPES[name]: f".{name}" for name in ("parquet", "arrow")}
+_EXPORTED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "the samples; times are int64 ns", "content": {media_type: {} for media_type in _FILES}},
+    406: {"description": "none of the accepted formats can be given"},
+    413: {"description": "more elements, rows or time than one request may ask for"},
+    429: {"description": "the caller has asked for enough for now; Retry-After says when to come again"},
 }
 _DROPPED = {name: _SEGMENT[name] for name in ("group", "start", "end", "rows", "bytes", "files")}
 
@@ -43,6 +54,30 @@ def list_segments(
     ``bytes`` and ``files`` are 0 where the backend cannot tell.
     """
     return {"segments": [held.to_row() for held in archive.segments(backend, group)]}
+
+
+@router.get("/samples", response_class=Response, responses=_EXPORTED)
+async def export_segment(
+    request: Request,
+    archive: Reader,
+    backend: Annotated[str, Parameter(description="which holds it")],
+    group: Annotated[str, Parameter(description="whose it is")],
+    start: Annotated[str, Parameter(description="its start, as the list has it, or any instant in it")],
+    versions: Annotated[bool, Parameter(description="all versions of corrected samples")] = False,
+) -> Response:
+    """Return the samples of one segment as a Parquet file or an Arrow stream.
+
+    What is acknowledged and not stored yet is among them. `POST /v1/samples` takes the stream back in, without
+    versions: what comes in one body is no correction of itself.
+    """
+    instant = time_of("start", start)
+    media_type = choose(request.headers.get("accept"), list(_FILES))
+    answer = await read_in_turn(
+        lambda: respond(archive.segment(backend, group, instant, versions=versions), media_type)
+    )
+    name = f"{backend}-{group}-{format_time(instant)[:19].replace(':', '')}{_FILES[media_type]}"
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
 
 
 @router.delete("", responses=_example("dropped", _DROPPED))

@@ -11,7 +11,7 @@ from fastapi import Query as Parameter
 from archiver.asking import BackendState
 from archiver.model import format_time
 from services.archive.documents import counts_of, total_to_row
-from services.archive.parameters import End, Start, interval_of
+from services.common.parameters import End, Start, interval_of
 from services.common.security import Operator, Reader
 
 router = APIRouter(prefix="/v1", tags=["state"])
