@@ -143,11 +143,7 @@ class Asking:
 
     def values_at(self, elements: Sequence[str], time: int, backend: str | None = None) -> SampleBatch:
         """Return the sample that held at an instant (ns), of each element that has one."""
-        self._check_readable(backend)
-        readers = self.readers()
-        if backend is not None and backend not in readers:
-            raise NotFoundError(f"there is no backend {backend!r}; there are {', '.join(readers)}")
-        chosen = readers if backend is None else {backend: readers[backend]}
+        chosen = self.readers() if backend is None else {backend: self._reader(backend)}
         return values_at(self._chosen(elements), time, chosen, known=self._known.known)
 
     def latest(self, elements: Sequence[str] | None = None) -> SampleBatch:
@@ -216,6 +212,19 @@ class Asking:
         """Return the segments that backends hold; see `held_segments`. Raises for a backend that there is not."""
         return held_segments(list(self.lanes.values()) if backend is None else [self._lane(backend)], group)
 
+    def elements_of(self, backend: str) -> list[str]:
+        """Return the present names of the elements of which a backend has samples, or soon will, sorted.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such backend.
+        UnsupportedError
+            It only passes samples on.
+        """
+        stored, aliases = self._reader(backend).elements(), self.catalog.aliases()
+        return sorted({aliases.get(name, name) for name in stored})
+
     def activity(self, elements: Sequence[str], interval: Interval) -> pa.Table:
         """Return how elements, by their present names, have been doing; see `archiver.pipeline.activity`."""
         self._keeper.absorb()
@@ -235,6 +244,13 @@ class Asking:
         if backend not in self.lanes:
             raise NotFoundError(f"there is no backend {backend!r}; there are {', '.join(self.lanes)}")
         return self.lanes[backend]
+
+    def _reader(self, backend: str) -> RenamedReader:
+        self._check_readable(backend)
+        readers = self.readers()
+        if backend not in readers:
+            raise NotFoundError(f"there is no backend {backend!r}; there are {', '.join(readers)}")
+        return readers[backend]
 
     def _check_readable(self, *names: str | None) -> None:
         """Raise for backends that cannot be asked."""

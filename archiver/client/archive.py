@@ -156,6 +156,13 @@ class Client:
         found: list[dict[str, Any]] = self._connection.request("GET", "/v1/segments", params=asked).json()["segments"]
         return found
 
+    def save_segment(self, path: Path | str, backend: str, group: str, start: Time, *, versions: bool = False) -> None:
+        """Write the samples of one segment, as `segments` lists it, to a Parquet file; with `versions`, all of each."""
+        asked = {"backend": backend, "group": group, "start": _time(start), "versions": versions}
+        headers = {"Accept": MEDIA_TYPES["parquet"]}
+        with self._connection.stream("GET", "/v1/segments/samples", params=asked, headers=headers) as answer:
+            _save(answer.iter_bytes(_PIECE), path)
+
     def explain(self, element: str, start: Time, end: Time = "now") -> list[str]:
         """Return what became of an element's samples, in sentences."""
         asked = {"element": element, "start": _time(start), "end": _time(end)}
@@ -269,9 +276,8 @@ class Job:
 
     def save(self, path: Path | str) -> None:
         """Write the answer to a file when it is there, as an Arrow IPC stream; raises as `wait` does."""
-        with self.connection.stream("GET", self._result()) as answer, Path(path).open("wb") as file:
-            for piece in answer.iter_bytes(_PIECE):
-                file.write(piece)
+        with self.connection.stream("GET", self._result()) as answer:
+            _save(answer.iter_bytes(_PIECE), path)
 
     def _result(self) -> str:
         """Return where the result is, when it is there."""
@@ -307,6 +313,12 @@ class _Pieces(io.RawIOBase):
         size = min(len(buffer), len(self._held))
         buffer[:size], self._held = self._held[:size], self._held[size:]
         return size
+
+
+def _save(pieces: Iterator[bytes], path: Path | str) -> None:
+    with Path(path).open("wb") as file:
+        for piece in pieces:
+            file.write(piece)
 
 
 def _question(elements: Names, start: Time, end: Time, asked: Mapping[str, Any]) -> dict[str, Any]:

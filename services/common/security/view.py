@@ -154,6 +154,23 @@ class View:
         held = self._archive.segments(backend, group)
         return [one for one in held if self.sight.has_group(one.segment.group)]
 
+    def segment(self, backend: str, group: str, instant: int, *, versions: bool = False) -> Answer:
+        """Return what a backend has of a group in the segment that an instant (ns) falls into.
+
+        What is acknowledged and the backend has yet to store is among it. Limits count as those of a query.
+
+        Raises
+        ------
+        NotFoundError
+            It holds no such segment, or nothing of it is to be seen.
+        """
+        held = next((one.segment for one in self.segments(backend, group) if instant in one.segment.interval), None)
+        names = [name for name in self._archive.elements_of(backend) if self.sight.is_whole or self.sight.find(name)]
+        if held is None or not names:
+            at = f"{format_time(instant)} in backend {backend!r}"
+            raise NotFoundError(f"there is no segment of archive group {group!r} at {at}; GET /v1/segments lists them")
+        return self.query(Query(tuple(names), held.interval, backend=backend, groups=(group,), versions=versions))
+
     def totals(self) -> list[Total]:
         """Return the ledger's counts by lane, group, outcome and reason."""
         totals = self._archive.totals()

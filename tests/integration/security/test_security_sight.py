@@ -1,8 +1,10 @@
 """A caller with archive groups: nothing of the others can be seen, changed or guessed, through any door."""
 
+import io
 import json
 import re
 
+import pyarrow.parquet as pq
 import pytest
 
 from archiver.model import Metadata, SampleBatch
@@ -327,3 +329,24 @@ def test_no_route_at_all_shows_a_trace_of_another_group(doors, reader, name):
         if any(trace in doors.get(filled_path, everything, **EVERYTHING).text for trace in traces):
             shown.add(path)
     assert len(shown) >= 5, "there is something to be hidden"
+
+
+def test_a_segment_of_another_group_cannot_be_had(doors, reader):
+    asked = {"backend": "lake", "start": "2001-09-09T01:46:40Z"}
+    hidden, unknown = (doors.get("/v1/segments/samples", reader, group=group, **asked) for group in "BC")
+    assert hidden.status_code == unknown.status_code == 404
+    assert hidden.text.replace("B", "C") == unknown.text
+    assert doors.get("/v1/segments/samples", doors.key(Role.INGEST), group="A", **asked).status_code == 403
+
+
+def test_a_segment_has_nothing_of_elements_that_are_hidden_by_now(doors, reader):
+    """One that was renamed into another group is not to be seen, and what it sent as one of the group neither."""
+    doors.archive.catalog.describe("A:two", Metadata(), rename="B:three")
+    asked = {"backend": "lake", "group": "A", "start": "2001-09-09T01:46:40Z"}
+    whole, own = (
+        pq.read_table(io.BytesIO(doors.get("/v1/segments/samples", key, **asked).content))
+        for key in (doors.key(Role.READ), reader)
+    )
+    assert sorted(set(whole["element"].to_pylist())) == ["A:one", "B:three"]
+    assert set(own["element"].to_pylist()) == {"A:one"}
+    assert own.num_rows == 5
