@@ -36,7 +36,17 @@ export async function ask(path, { accept = "application/json", method, json, bod
     signal,
   });
   if (answer.ok || expect.includes(answer.status)) return answer;
-  throw new Problem(answer.status, await answer.json().catch(() => ({})), path);
+  throw new Problem(answer.status, await problemOf(answer), path);
+}
+
+/** What a refusal says; nothing where it is not JSON. One that was given up stays given up. */
+async function problemOf(answer) {
+  try {
+    return (await answer.json()) ?? {};
+  } catch (error) {
+    if (isAborted(error)) throw error;
+    return {};
+  }
 }
 
 /** Ask for JSON. Whole numbers that a JavaScript number cannot hold come as text. */

@@ -6,10 +6,11 @@ import * as archive from "./views/archive.js";
 import * as explain from "./views/explain.js";
 import * as load from "./views/load.js";
 import * as query from "./views/query.js";
+import * as storage from "./views/storage.js";
 import * as trends from "./views/trends.js";
 
 /** Views by the first part of the hash, in the order of the navigation; the first is shown when there is none. */
-const VIEWS = { trends, archive, query, explain, load };
+const VIEWS = { trends, archive, storage, query, explain, load };
 
 const HEALTH_EVERY_MS = 5000;
 const THEME = "forebay-theme";
@@ -19,7 +20,7 @@ const KEYS = [
 ];
 
 const $ = (id) => document.getElementById(id);
-let shown = { name: "", unmount: () => {} };
+let shown = { name: "", hash: "", unmount: () => {} };
 
 /** The hash of a view: `#/trends?e=A`. */
 function hashOf(name, parameters) {
@@ -30,21 +31,25 @@ function hashOf(name, parameters) {
 /** The view that the address names, and its parameters. */
 function addressed() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split(/\?(.*)/s);
-  return { name: path in VIEWS ? path : Object.keys(VIEWS)[0], query };
+  return { name: Object.hasOwn(VIEWS, path) ? path : Object.keys(VIEWS)[0], query };
 }
 
 /**
- * Go to a view. With `replace` only the address changes, since the view itself has drawn what it says; a view that is being
- * left (the address names another one, the browser has not said so yet) does not take the address back.
+ * Go to a view, for the view that is `from`; one that was left goes nowhere any more. With `replace` only the address changes,
+ * since the view itself has drawn what it says: a view that is being left (the address is another one, the browser has
+ * not said so yet) does not take the address back.
  */
-function navigate(name, parameters = {}, { replace = false } = {}) {
+function navigate(from, name, parameters = {}, { replace = false } = {}) {
+  if (shown !== from) return;
   const hash = hashOf(name, parameters);
   if (!replace) location.hash = hash;
-  else if (addressed().name === name) history.replaceState(null, "", hash);
+  else if (location.hash === from.hash) {
+    history.replaceState(null, "", hash);
+    from.hash = location.hash;
+  }
 }
 
 function show() {
-  if (location.hash === "#view") return; // the skip link
   const { name, query } = addressed();
   shown.unmount();
   const view = VIEWS[name];
@@ -56,17 +61,13 @@ function show() {
     if (link.dataset.view === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  shown = { name, unmount: view.mount(root, new URLSearchParams(query), navigate) };
+  const next = (shown = { name, hash: location.hash, unmount: () => {} });
+  next.unmount = view.mount(root, new URLSearchParams(query), (...to) => navigate(next, ...to));
 }
 
-async function refreshHealth() {
-  if (document.hidden) return;
-  try {
-    const ready = await (await ask("/health/ready", { expect: [503] })).json();
-    tellHealth(ready.reasons.length ? "trouble" : "ready", ready.reasons.join("; ") || "ready");
-  } catch (error) {
-    tellHealth("trouble", wordsOf(error));
-  }
+async function refreshHealth(signal) {
+  const ready = await (await ask("/health/ready", { expect: [503], signal })).json();
+  tellHealth(ready.reasons.length ? "trouble" : "ready", ready.reasons.join("; ") || "ready");
 }
 
 function tellHealth(state, text) {
@@ -105,7 +106,7 @@ function onKey(event) {
   if (event.key === "?") help();
   else if (/^[1-9]$/.test(event.key)) {
     const name = Object.keys(VIEWS)[Number(event.key) - 1];
-    if (name) navigate(name);
+    if (name) location.hash = hashOf(name, {});
   }
 }
 
@@ -115,10 +116,14 @@ function begin() {
   const links = Object.entries(VIEWS).map(([name, view]) => make("a", { href: `#/${name}`, data: { view: name } }, view.title));
   $("navigation").replaceChildren(...links);
   $("help").addEventListener("click", help);
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault(); // the address says what is shown
+    $("view").focus();
+  });
   document.addEventListener("keydown", onKey);
   window.addEventListener("hashchange", show);
   show();
-  repeat(refreshHealth, HEALTH_EVERY_MS);
+  repeat(refreshHealth, HEALTH_EVERY_MS, (error) => error && tellHealth("trouble", wordsOf(error)));
 }
 
 begin();

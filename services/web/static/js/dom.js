@@ -24,19 +24,31 @@ export function emptyRow(text, columns) {
   return make("tr", {}, make("td", { className: "muted", colSpan: columns }, text));
 }
 
-/** Call `work` now and again, each time some while after it has ended, until the returned function is called. */
-export function repeat(work, everyMs) {
+/**
+ * Call `work(signal)` now, and again some while after it has ended; `told(error)` is called after each, with null when it
+ * went well. `now()` begins at once: what was under way is given up, so that no older answer comes after a newer one.
+ * `stop()` ends it, and nothing is called any more.
+ */
+export function repeat(work, everyMs, told = () => {}) {
   let timer = 0;
-  let stopped = false;
-  const next = async () => {
-    await work();
-    if (!stopped) timer = setTimeout(next, everyMs);
-  };
-  next();
-  return () => {
-    stopped = true;
+  let current = new AbortController();
+  const now = async () => {
     clearTimeout(timer);
+    current.abort();
+    const { signal } = (current = new AbortController());
+    if (!document.hidden) {
+      const error = await Promise.resolve(work(signal)).then(() => null, (reason) => reason);
+      if (signal.aborted) return;
+      told(error);
+    }
+    timer = setTimeout(now, everyMs);
   };
+  const stop = () => {
+    clearTimeout(timer);
+    current.abort();
+  };
+  now();
+  return { now, stop };
 }
 
 /** Call `work` once things have been quiet for a while; `.cancel()` takes it back. */

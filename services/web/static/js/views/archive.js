@@ -1,8 +1,11 @@
 // Archive health: backends, how elements have been doing, and the ledger.
 
 import { ask, askJson, wordsOf } from "../api.js";
+import { confirmed } from "../asking.js";
+import { askCaller } from "../caller.js";
 import { cell, emptyRow, make, repeat } from "../dom.js";
 import { count, duration, number } from "../format.js";
+import { heading, Rows, table } from "../table.js";
 
 export const title = "Archive";
 
@@ -12,62 +15,81 @@ const BACKENDS = ["Backend", "State", "Position", "Lag, samples", "Oldest waitin
 const ORDERS = [["silent", "silent for longest"], ["disconnected", "disconnected or paused"], ["rate", "fastest"], ["lost", "lost samples"], ["name", "by name"]];
 const ELEMENTS = ["Element", "State", "Silent", "Rate, 1/s", "Received", "Lost", "Why"];
 const NUMBERS = new Set(["Position", "Lag, samples", "Oldest waiting", "Holds", "Silent", "Rate, 1/s", "Received", "Lost"]);
+const WORDS = { stop: "Stop", start: "Start", discard: "Discard" };
 
 /** Show it, and keep it true until the returned function is called. */
 export function mount(root) {
-  const backends = table("Backends", "backends");
-  const ledger = table("Ledger", "ledger", "What became of every sample that was received, by backend.");
+  const leaving = new AbortController();
+  let refusal = ""; // of what somebody wanted to change
+  const backends = table("Backends", "backends", { columns: BACKENDS, numbers: NUMBERS });
+  const elements = table("Elements, in the last hour", "activity", { columns: ELEMENTS, numbers: NUMBERS });
+  const ledger = table("Ledger", "ledger", { words: "What became of every sample that was received, by backend." });
   const reasons = make("ul", { className: "reasons", id: "reasons" });
-  const elements = table("Elements, in the last hour", "activity");
   const order = make("select", { id: "order", aria: { label: "Which come first" } }, ...ORDERS.map(([value, text]) => make("option", { value }, text)));
-  const note = make("p", { className: "note error", role: "alert" });
-  backends.head.replaceChildren(...BACKENDS.map((text) => heading(text, NUMBERS.has(text))));
-  elements.head.replaceChildren(...ELEMENTS.map((text) => heading(text, NUMBERS.has(text))));
-  elements.section.children[0].after(order);
+  elements.title.after(order);
   ledger.section.append(reasons);
-  root.append(backends.section, elements.section, ledger.section, note);
-  const refresh = async () => {
-    if (document.hidden) return;
-    try {
-      const [states, totals, activity] = await Promise.all([
-        askJson("/v1/backends"),
-        askJson("/v1/ledger"),
-        askJson(`/v1/elements/activity?by=${order.value}&limit=10`),
-      ]);
-      showBackends(backends, states.backends, change);
-      showActivity(elements, activity, order.value);
-      showLedger(ledger, reasons, totals.totals);
-      note.textContent = "";
-    } catch (error) {
-      note.textContent = wordsOf(error);
-    }
-  };
-  const change = async (name, what, question) => {
-    if (question && !confirm(question)) return;
+  root.append(backends.section, elements.section, ledger.section);
+  const change = async (name, what, lines) => {
+    if (lines && !(await confirmed(`${WORDS[what]} what ${name} lacks?`, lines, WORDS[what], leaving.signal))) return;
+    refusal = "";
     try {
       await ask(`/v1/backends/${encodeURIComponent(name)}/${what}`, { method: "POST" });
     } catch (error) {
-      note.textContent = wordsOf(error);
+      refusal = wordsOf(error);
     }
-    refresh();
+    if (!leaving.signal.aborted) refreshing.now();
   };
-  order.addEventListener("change", refresh);
-  return repeat(refresh, EVERY_MS);
+  const rows = new Rows(backends.body, (backend) => backendRow(backend, change), BACKENDS.length);
+  const refresh = async (signal) => {
+    const by = order.value;
+    const told = await Promise.allSettled([
+      Promise.all([askJson("/v1/backends", { signal }), askCaller(signal)]).then(([{ backends: states }, caller]) =>
+        rows.show(states.map((state) => [state.name, { ...state, mayChange: caller.may("operate") && caller.isWhole }]), "No backend is configured.")),
+      askJson(`/v1/elements/activity?by=${by}&limit=10`, { signal }).then((activity) => showActivity(elements, activity, by)),
+      askJson("/v1/ledger", { signal }).then(({ totals }) => showLedger(ledger, reasons, totals)),
+    ]);
+    const failed = told.find(({ status }) => status === "rejected");
+    if (failed) throw failed.reason;
+  };
+  const refreshing = repeat(refresh, EVERY_MS, (error) => backends.tell(error ? wordsOf(error) : refusal, true));
+  order.addEventListener("change", refreshing.now);
+  return () => {
+    refreshing.stop();
+    leaving.abort();
+  };
 }
 
-/** What an operator may do to a backend: stop and start it, and give up what it lacks while it is stopped. */
-function actions({ name, state, lag_samples: lag }, change) {
-  const button = (text, what, question = "") => {
-    const node = make("button", { type: "button", title: `${text} ${name}` }, text);
-    node.addEventListener("click", () => change(name, what, question));
-    return node;
+/** A backend, and what an operator may do to it: stop and start it, and give up what it lacks while it is stopped. */
+function backendRow({ name, kind }, change) {
+  const cells = Object.fromEntries(BACKENDS.slice(1, -1).map((text) => [text, cell(text, "", NUMBERS.has(text) ? "number" : "")]));
+  const button = (what, work) => make("button", { type: "button", title: `${WORDS[what]} ${name}`, onclick: work }, WORDS[what]);
+  let lag = 0;
+  const stop = button("stop", () => change(name, "stop"));
+  const start = button("start", () => change(name, "start"));
+  const discard = button("discard", () =>
+    change(name, "discard", [`${name} will never get the ${count(lag)} samples that it lacks, unless they are copied from another backend.`]));
+  const node = make("tr", {}, make("th", { scope: "row" }, name, make("span", { className: "muted" }, ` ${kind}`)), ...Object.values(cells),
+    make("td", { className: "actions" }, stop, start, discard));
+  const update = (backend) => {
+    lag = backend.lag_samples;
+    cells.State.className = `state-${backend.state}`;
+    cells.State.replaceChildren(backend.state, ...(backend.last_error ? [make("div", { className: "error" }, backend.last_error)] : []));
+    cells.Position.textContent = backend.position === null ? "–" : count(backend.position);
+    cells["Lag, samples"].textContent = count(lag);
+    cells["Oldest waiting"].textContent = duration(backend.oldest_unflushed_s);
+    cells.Holds.textContent = count(backend.samples);
+    cells.Covers.textContent = span(backend.first, backend.last);
+    const isPaused = backend.state === "paused";
+    const focused = document.activeElement;
+    stop.hidden = !backend.mayChange || isPaused;
+    start.hidden = !backend.mayChange || !isPaused;
+    discard.hidden = !backend.mayChange || !(isPaused || backend.state === "retrying") || !lag;
+    if (node.contains(focused) && focused.hidden) (isPaused ? start : stop).focus();
   };
-  const isPaused = state === "paused";
-  const question = `${name} will never get the ${count(lag)} samples that it lacks, unless they are copied from another backend. Discard them?`;
-  return make("td", { className: "actions" }, isPaused ? button("Start", "start") : button("Stop", "stop"),
-    (isPaused || state === "retrying") && lag > 0 && button("Discard", "discard", question));
+  return { nodes: [node], update };
 }
 
+/** How some elements have been doing, of those that come first. */
 function showActivity({ body }, { elements, total }, by) {
   const rows = elements.map((element) =>
     make(
@@ -87,56 +109,13 @@ function showActivity({ body }, { elements, total }, by) {
   body.replaceChildren(...(rows.length ? rows : [emptyRow(none, ELEMENTS.length)]));
 }
 
-function table(name, id, text = "") {
-  const head = make("tr");
-  const body = make("tbody", { id }, emptyRow("Loading …", 1));
-  const scroll = make(
-    "div",
-    { className: "scroll", tabIndex: 0, role: "region", aria: { labelledby: `${id}-title` } },
-    make("table", { className: "stack" }, make("thead", {}, head), body),
-  );
-  const words = text && make("p", { className: "muted" }, text);
-  const section = make(
-    "section",
-    { className: "card", aria: { labelledby: `${id}-title` } },
-    make("h2", { id: `${id}-title` }, name),
-    words,
-    scroll,
-  );
-  return { section, head, body };
-}
-
-function heading(text, isNumber = false) {
-  return make("th", { scope: "col", className: isNumber ? "number" : "" }, text);
-}
-
 function span(first, last) {
   if (!first) return "nothing yet";
   const [from, to] = [first, last].map((time) => `${time.slice(0, 10)} ${time.slice(11, 16)}`);
   return from.slice(0, 10) === to.slice(0, 10) ? `${from} to ${to.slice(11)} UTC` : `${from} to ${to} UTC`;
 }
 
-function showBackends({ body }, backends, change) {
-  if (body.contains(document.activeElement)) return; // the button that somebody is about to press stays
-  const rows = backends.map((backend) => {
-    const state = cell("State", backend.state, `state-${backend.state}`);
-    if (backend.last_error) state.append(make("div", { className: "error" }, backend.last_error));
-    return make(
-      "tr",
-      {},
-      make("th", { scope: "row" }, backend.name, make("span", { className: "muted" }, ` ${backend.kind}`)),
-      state,
-      cell("Position", backend.position === null ? "–" : count(backend.position), "number"),
-      cell("Lag, samples", count(backend.lag_samples), "number"),
-      cell("Oldest waiting", duration(backend.oldest_unflushed_s), "number"),
-      cell("Holds", count(backend.samples), "number"),
-      cell("Covers", span(backend.first, backend.last)),
-      actions(backend, change),
-    );
-  });
-  body.replaceChildren(...(rows.length ? rows : [emptyRow("No backend is configured.", BACKENDS.length)]));
-}
-
+/** Counts by backend and outcome, and the reasons of what was not stored. */
 function showLedger({ head, body }, list, totals) {
   const lanes = new Map();
   const present = new Set(["stored", "buffered", "rejected"]);
