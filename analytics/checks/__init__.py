@@ -1,0 +1,1 @@
+"""What every analytics service has to pass, shipped for those who write their own."""

@@ -1,0 +1,1 @@
+"""Rules of events, written down once more: slowly, sample by sample, so that one sees that it is right."""
