@@ -21,7 +21,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from archiver.model import Interval, Kind, SampleBatch, UnsupportedError
-from archiver.model.status import BAD, Status, is_bad, is_gap
+from archiver.model.batch import Mask
+from archiver.model.status import Status, is_bad, is_gap
 
 _HELD_ROWS = 262_144
 _RATIO = 4
@@ -30,7 +31,7 @@ _IS_LINE = np.isin(np.arange(256), _LINES)  # by code of the kind
 _BAD, _NOTHING = 1, 2  # of what is drawn; 0 is good
 
 _LONGEST_NS = 2**62  # spans of more than a century are cut by rows, not by time
-_NOT_GOOD = np.uint64(BAD | Status.DISCONNECTED | Status.PAUSED)
+_GAP = np.uint64(Status.DISCONNECTED | Status.PAUSED)
 
 Rows = NDArray[np.intp]
 Times = NDArray[np.int64]
@@ -116,7 +117,7 @@ class _Element:
         self._held_rows += len(batch)
 
     def _extremes(self, batch: SampleBatch) -> SampleBatch:
-        spans = 1 + int(self._per_ns * (int(batch.source_time[-1]) - int(batch.source_time[0])))
+        spans = 2 + int(self._per_ns * (int(batch.source_time[-1]) - int(batch.source_time[0])))  # fewer it cannot do
         if len(batch) <= max(2 * spans, self._points):
             return batch
         return batch.take(_chosen(batch, spans, self._points, _by_extremes))
@@ -124,21 +125,25 @@ class _Element:
 
 def _chosen(batch: SampleBatch, count: int, edges: int, choose: Callable[[Times, Numbers, int], Rows]) -> Rows:
     """Return which samples of one element to keep: `count` for its line, both ends of it, and about so many edges."""
-    times, numbers = batch.source_time, _plain(batch)
-    kept = [np.array([0, len(batch) - 1])]
+    times, numbers = batch.source_time, _unbroken(batch)
+    kept = np.zeros(len(batch), bool)
+    kept[[0, -1]] = True
     if numbers is not None:
-        kept.append(choose(times, numbers, count))
+        state = is_bad(batch.status).view(np.int8)
+        changed = state[1:] != state[:-1]
+        kept[choose(times, numbers, count)] = True
     else:
         state = _states(batch)
+        changed = _changed(batch, state)
         line = np.flatnonzero((state < _NOTHING) & _IS_LINE[batch.kind_codes])
-        kept.append(_fewer(_edges(batch, state), times, state, edges))
-        kept.append(line[choose(times[line], _numbers(batch)[line], count)] if len(line) > count else line)
-    return np.unique(np.concatenate(kept))
+        kept[line[choose(times[line], _numbers(batch)[line], count)] if len(line) > count else line] = True
+    kept[_fewer(_both_sides(changed), times, state, edges)] = True
+    return np.flatnonzero(kept)
 
 
-def _plain(batch: SampleBatch) -> Numbers | None:
-    """Return the values when all are good and a line goes through all of them, as it nearly always is."""
-    if len(batch.kinds) != 1 or batch.kinds[0] not in _LINES or np.bitwise_or.reduce(batch.status) & _NOT_GOOD:
+def _unbroken(batch: SampleBatch) -> Numbers | None:
+    """Return the values when a line goes through all of them, be they good or bad, as it nearly always is."""
+    if len(batch.kinds) != 1 or batch.kinds[0] not in _LINES or np.bitwise_or.reduce(batch.status) & _GAP:
         return None
     values = batch.values(batch.kinds[0])
     if values.null_count:
@@ -158,9 +163,9 @@ def _states(batch: SampleBatch) -> NDArray[np.int8]:
     return states
 
 
-def _edges(batch: SampleBatch, state: NDArray[np.int8]) -> Rows:
-    """Return the rows on both sides of each change that is no slope of a line."""
-    changed = (state[1:] != state[:-1]) | (batch.kind_codes[1:] != batch.kind_codes[:-1])
+def _changed(batch: SampleBatch, state: NDArray[np.int8]) -> Mask:
+    """Return where the next row begins something that is no slope of a line, one fewer than there are rows."""
+    changed: Mask = (state[1:] != state[:-1]) | (batch.kind_codes[1:] != batch.kind_codes[:-1])
     for kind in batch.kinds:
         if kind in _LINES:
             continue
@@ -171,8 +176,12 @@ def _edges(batch: SampleBatch, state: NDArray[np.int8]) -> Rows:
             codes: Any = pc.dictionary_encode(values).indices if not pa.types.is_integer(values.type) else values
             numbers = pc.fill_null(codes, -1).to_numpy(zero_copy_only=False)
             changed |= numbers[1:] != numbers[:-1]
-    rows = np.flatnonzero(changed)
-    return np.union1d(rows, rows + 1)
+    return changed
+
+
+def _both_sides(changed: Mask) -> Rows:
+    """Return the rows before and after each change."""
+    return np.flatnonzero(np.append(changed, False) | np.append(False, changed))
 
 
 def _fewer(rows: Rows, times: Times, state: NDArray[np.int8], count: int) -> Rows:

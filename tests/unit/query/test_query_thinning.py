@@ -154,6 +154,40 @@ def test_values_of_several_kinds() -> None:
     assert len(result) < 60
 
 
+@pytest.mark.parametrize("step", [0, 1, SECOND], ids=["one instant", "a burst", "a while"])
+@pytest.mark.parametrize("status", [0, int(Status.EXP_INV)], ids=["good", "bad at times"])
+def test_many_samples_in_a_small_part_of_the_time(step: int, status: int) -> None:
+    batch = SampleBatch.from_columns(
+        "a",
+        np.arange(3000) * step,
+        np.sin(np.arange(3000.0)),
+        sequence=np.arange(3000),
+        status=np.where(np.arange(3000) // 1500, status, 0),
+    )
+    for size in (60, 500, 3000):
+        result = SampleBatch.concat(list(thinned(cut(batch, size), Interval(0, 10**18), 50)))
+        assert {0, 2999} <= set(result.sequence.tolist())
+        assert len(result) <= 54
+        assert (np.diff(result.sequence.astype(np.int64)) > 0).all()
+        assert bool(status) <= ({1499, 1500} <= set(result.sequence.tolist()))
+
+
+def test_numbers_that_are_none_or_without_end() -> None:
+    values = np.random.default_rng(3).normal(size=5000)
+    values[::100], values[50::100], values[7] = np.inf, -np.inf, 1e308
+    result = thin(SampleBatch.from_columns("a", np.arange(5000), values), 100)
+    assert 90 <= len(result) <= 102
+    values[1000:1010] = np.nan
+    found = set(thin(SampleBatch.from_columns("a", np.arange(5000), values), 100).source_time.tolist())
+    assert {999, 1000, 1009, 1010} <= found
+
+
+def test_whole_numbers_beyond_those_of_a_float() -> None:
+    values = [*range(2**62, 2**62 + 4000), 2**63 - 1, -(2**63)]
+    result = thin(SampleBatch.from_columns("a", np.arange(4002), values), 100)
+    assert {2**63 - 1, -(2**63)} <= set(result.values(Kind.INT).to_pylist())
+
+
 def test_centuries() -> None:
     times = np.linspace(MIN_TIME, MAX_TIME - 1024, 10_000).astype(np.int64)
     batch = SampleBatch.from_columns("a", times, np.sin(np.arange(10_000.0)))
