@@ -13,8 +13,8 @@ from analytics.checks.events.driver import Arrival, Sample
 def arrivals(draw: st.DrawFn, samples: Sequence[Sample], lateness: int) -> list[Arrival]:
     """Draw how samples come.
 
-    Each is on its way for no longer than the lateness, some come twice; batches begin and end anywhere, the time goes
-    on between them, and now and then another engine takes over.
+    Each is on its way for less than the lateness, some come twice; batches begin and end anywhere, the time goes on
+    between them, and now and then another engine takes over. Without a lateness they come in order.
 
     Parameters
     ----------
@@ -22,19 +22,20 @@ def arrivals(draw: st.DrawFn, samples: Sequence[Sample], lateness: int) -> list[
     lateness : int
         Of the rule, ns.
     """
-    delays = draw(st.lists(st.integers(0, lateness), min_size=len(samples), max_size=len(samples)))
-    came = [(sample.time + delay, sample) for sample, delay in zip(samples, delays, strict=True)]
+    came = [(sample.time + draw(st.integers(0, max(0, lateness - 1))), sample) for sample in samples]
     if draw(st.booleans()) and came:
         again = draw(st.lists(st.sampled_from(came), max_size=3))
-        came += [(min(at + draw(st.integers(0, lateness)), sample.time + lateness), sample) for at, sample in again]
-    came = sorted(draw(st.permutations(came)), key=lambda pair: pair[0])
+        came += [(draw(st.integers(at, max(at, sample.time + lateness - 1))), sample) for at, sample in again]
+    if lateness:
+        came = sorted(draw(st.permutations(came)), key=lambda pair: pair[0])
+    else:
+        came = sorted(came, key=lambda pair: (pair[0], pair[1].element, pair[1].sequence))
     result, place = [], 0
     while place < len(came):
-        size = draw(st.integers(0, len(came) - place))
-        mine = came[place : place + size]
-        place += size
+        mine = came[place : place + draw(st.integers(0, len(came) - place))]
+        place += len(mine)
         last = came[place - 1][0] if place else came[0][0] - 1
         first = came[place][0] if place < len(came) else last + 50
-        clock = draw(st.integers(last, max(last, first)))
+        clock = draw(st.integers(last, first))
         result.append(Arrival([sample for _, sample in mine], [at for at, _ in mine], clock, draw(st.booleans())))
     return result

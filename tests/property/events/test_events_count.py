@@ -51,9 +51,8 @@ def test_changes(samples, more_than, within, lateness, data):
     changed = Expression.parse("value != value.previous", {"value": Shape.NUMBER}, Wanted.CONDITION)
 
     def reference(mine):
-        numbers = [sample.value if sample.is_good and not isinstance(sample.value, str) else None for sample in mine]
-        pairs = zip(mine[1:], numbers, numbers[1:], strict=False)
-        changes = [at.time for at, before, now in pairs if before is not None and now is not None and now != before]
+        pairs = [(before, at) for before, at in zip(mine, mine[1:], strict=False) if before.is_good and at.is_good]
+        changes = [at.time for before, at in pairs if before.value != "open" and at.value != before.value]
         return counted(changes, more_than, within)
 
     count = Count(Whenever(("value",), changed), more_than, within)
