@@ -68,6 +68,7 @@ class Archive(Asking):
         self._router = Router(settings.archive_groups())
         self._callers = Callers()
         self.on_answer = []
+        self.on_reload: list[Callable[[Settings], list[str]]] = []
 
     # -- life -----------------------------------------------------------------------------------------
 
@@ -196,7 +197,8 @@ class Archive(Asking):
         self._note_settings()
         removed = [f"backend {name} removed" for name in old if name not in new]
         changed = [f"backend {name} {'changed' if name in old else 'added'}" for name in new if name not in kept]
-        return removed + changed + server
+        more = [line for use in self.on_reload for line in use(settings)]
+        return removed + changed + more + server
 
     def _make_journal(self) -> Journal:
         settings = self.settings.journal

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from analytics.events.event import ELEMENT_PREFIX, Event
+from analytics.events.event import ELEMENT_PREFIX, SUPPRESSED, UNSUPPRESSED, Event
 from archiver.model import Kind, SampleBatch
 
 
@@ -19,10 +19,10 @@ def samples_of(events: Sequence[Event]) -> SampleBatch:
     (['event:hot:T1'], 'came')
     """
     names = [element_of(event.rule, event.key) for event in events]
+    places = [2 * event.ordinal + (event.kind in (SUPPRESSED, UNSUPPRESSED)) for event in events]  # numbered apart
     texts = [json.dumps(_said(event), ensure_ascii=False, allow_nan=False) for event in events]
-    return SampleBatch.from_columns(
-        names, [event.time for event in events], texts, kind=Kind.TEXT, sequence=[event.ordinal for event in events]
-    )
+    times = [event.time for event in events]
+    return SampleBatch.from_columns(names, times, texts, kind=Kind.TEXT, sequence=places)
 
 
 def element_of(rule: str, key: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from typing import Any
 
@@ -110,6 +110,11 @@ class Commit:
         """Keep what a runner remembers, in place of what it did."""
         self.connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, state))
 
+    def keep_states(self, names: Sequence[str]) -> None:
+        """Forget all states but those of these names."""
+        marks = ", ".join("?" * len(names))
+        self.connection.execute(f"DELETE FROM state WHERE name NOT IN ({marks})", tuple(names))
+
     def position(self, stream: str, offset: int) -> None:
         """Keep how far a stream has been read."""
         self.connection.execute("INSERT OR REPLACE INTO position VALUES (?, ?)", (stream, offset))
@@ -117,6 +122,12 @@ class Commit:
     def frames(self, frames: Iterable[Frame]) -> None:
         """Keep frames; one that is known gets its end and its attributes anew."""
         self.connection.executemany(_FRAME, map(_row, frames))
+
+    def open_frame(self, rule: str, key: str) -> Frame | None:
+        """Return the newest frame of a rule and key that lasts, None where there is none."""
+        query = "SELECT id, opened, attributes FROM frame WHERE rule = ? AND key = ? AND closed IS NULL"
+        row = self.connection.execute(f"{query} ORDER BY opened DESC LIMIT 1", (rule, key)).fetchone()
+        return None if row is None else Frame(row[0], rule, key, row[1], None, json.loads(row[2]))
 
     def recalculate(self, rule: str, interval: Interval, frames: Iterable[Frame]) -> None:
         """Keep frames in place of those of a rule that opened in an interval; annotations stay."""

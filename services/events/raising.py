@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from analytics.alarms.actions import Action, Expire, Signal, Suppress, Unsuppress
@@ -128,17 +127,5 @@ def _frame(commit: Commit, event: Event) -> None:
         commit.frames([Frame.between(event)])
     elif event.kind == HAPPENED:
         commit.frames([Frame.between(event, event)])
-    elif event.kind == GONE and (opened := _open(commit, event.rule, event.key)) is not None:
+    elif event.kind == GONE and (opened := commit.open_frame(event.rule, event.key)) is not None:
         commit.frames([replace(opened, closed=event.time, attributes={**opened.attributes, **event.attributes})])
-
-
-def _open(commit: Commit, rule: str, key: str) -> Frame | None:
-    query = (
-        "SELECT id, opened, attributes FROM frame WHERE rule = ? AND key = ? AND closed IS NULL ORDER BY opened DESC"
-    )
-    row = commit.connection.execute(f"{query} LIMIT 1", (rule, key)).fetchone()
-    return None if row is None else Frame(row[0], rule, key, row[1], None, json.loads(row[2]))
-
-
-Watcher = Callable[[Sequence[Done]], None]
-"""Is told of transitions once they are durable."""

@@ -6,15 +6,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
-from analytics.events.rules.programs import program_of
 
 from analytics.alarms.classes import AlarmClass
 from analytics.events.engine import Engine, Program, RuleError, version_of
 from analytics.events.event import CAME, GONE, Event
 from analytics.events.rules.documents import Rule
+from analytics.events.rules.programs import program_of
 from archiver.bootstrap import Archive
 from archiver.model import BackpressureError, ForebayError, SampleBatch
 from archiver.model.time import now
@@ -66,6 +67,10 @@ class RunnerStatus:
     gaps: int
     trouble: str
     failed: Mapping[str, str]
+
+    def to_row(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return asdict(self)
 
 
 class Runner:
@@ -152,6 +157,15 @@ class Runner:
             self._save()
         if not programs:
             self._archive.holds.release(_HOLD)
+
+    def check(self, rule: Rule) -> None:
+        """Raise `ConfigurationError` for a rule that cannot run."""
+        program_of(rule)
+
+    def members(self) -> dict[tuple[str, str], list[str]]:
+        """Return the elements of each instance of each rule, by rule and key."""
+        with self._working:
+            return self._engine.members()
 
     def status(self) -> RunnerStatus:
         """Return how the rules are doing."""
@@ -284,7 +298,7 @@ class Runner:
         return events
 
     def _over(self, fresh: Sequence[Program], events: Sequence[Event]) -> list[Event]:
-        """Return events that end what is active of rules that are there no more, or that began anew and do not find it."""
+        """Return events that end what is active of rules that are gone, or that began anew and do not find it."""
         names = {program.name for program in self._engine.programs} - {program.name for program in fresh}
         found = {(event.rule, event.key) for event in events if event.kind == CAME}
         time = now()

@@ -154,6 +154,10 @@ class EventStore:
         arrays = [_array(column, kind) for column, kind in zip(columns, HISTORY.types, strict=True)]
         return pa.table(arrays, schema=HISTORY)
 
+    def last_transition(self) -> int:
+        """Return the number of the newest transition, 0 when there is none."""
+        return int(self._rows("SELECT coalesce(max(number), 0) FROM transition")[0][0])
+
     def frames(self, interval: Interval = ALWAYS, rule: str = "", limit: int | None = None) -> Sequence[Frame]:
         """Return the frames of a rule, or of any, that an interval meets, by when they opened."""
         clause, given = "opened < ? AND (closed IS NULL OR closed > ? OR opened = ?)", _span(interval)
@@ -161,6 +165,11 @@ class EventStore:
             clause, given = f"{clause} AND rule = ?", (*given, rule)
         rows = self._rows(f"{_FRAME} WHERE {clause} ORDER BY opened, rule, key{_first(limit)}", *given)
         return [_frame(*row) for row in rows]
+
+    def frame(self, frame: str) -> Frame | None:
+        """Return a frame by its id, None where there is none."""
+        rows = self._rows(f"{_FRAME} WHERE id = ?", frame)
+        return _frame(*rows[0]) if rows else None
 
     def annotations(self, frame: Frame) -> Sequence[Annotation]:
         """Return what was written about a frame, oldest first.

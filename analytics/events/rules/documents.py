@@ -170,7 +170,7 @@ class Vote(Latching):
     """Some of several elements agree: k of n."""
 
     kind: Literal["vote"]
-    when: Expression = Field(description="true of an element that votes for it")
+    when: Expression = Field(description="true of an element, called value, that votes for it")
     at_least: int = Field(ge=1, description="so many votes")
 
 
@@ -225,9 +225,18 @@ class Count(Latching):
     """Something happened too often in a while."""
 
     kind: Literal["count"]
-    when: Expression | None = Field(None, description="what is counted; left out: every sample")
+    when: Expression | None = Field(None, description="samples that are counted; left out: every one")
+    turns: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="counted is where the value turns back by more than this"
+    )
     more_than: int = Field(ge=0)
     within: LongerDuration
+
+    @model_validator(mode="after")
+    def _counts_one_thing(self) -> Self:
+        if self.when is not None and self.turns is not None:
+            raise _wrong(f"turns = {self.turns!r}: a rule counts samples or turns; leave out this or when")
+        return self
 
 
 class Aggregate(Latching):

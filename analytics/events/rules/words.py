@@ -112,6 +112,8 @@ def _sequence(rule: doc.Sequence, say: Say) -> str:
 
 def _count(rule: doc.Count, say: Say) -> str:
     what = f"samples where {say(rule.when)}" if rule.when else "samples"
+    if rule.turns is not None:
+        what = f"turns of the value by more than {rule.turns:g}" if rule.turns else "turns of the value"
     return f"It comes when there were more than {rule.more_than} {what} in {format_duration(rule.within)}."
 
 

@@ -9,6 +9,7 @@ import fnmatch
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -130,11 +131,15 @@ class View:
             nonlocal checked
             if time.monotonic() - checked > _RECHECK_S:
                 checked = time.monotonic()
-                if not self._holds():
-                    raise UnauthorizedError("the credentials have ended")
+                self.check_holds()
             return self.sight.admits(name)
 
         return allowed
+
+    def check_holds(self) -> None:
+        """Raise `UnauthorizedError` once the caller's credentials have ended: for answers that have no end."""
+        if not self._holds():
+            raise UnauthorizedError("the credentials have ended")
 
     def groups(self) -> list[GroupSettings]:
         """Return the archive groups, as configured."""
@@ -228,6 +233,10 @@ class View:
         what = {"element": name, "rename": rename, "unit": metadata.unit, "description": metadata.description}
         with self._audit.change(self.caller, "describe", **what):
             return self._archive.catalog.describe(name, metadata, rename=rename, valid_from=valid_from)
+
+    def changing(self, action: str, **what: Any) -> AbstractContextManager[object]:
+        """Return a block in which the caller changes something; that it begins and how it ended is on record."""
+        return self._audit.change(self.caller, action, **what)
 
     def pause(self, backend: str) -> None:
         """Write nothing more to a backend; see `Archive.pause`."""

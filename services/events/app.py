@@ -1,0 +1,49 @@
+"""The composition root of the events service: rules, events and alarms."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from services.common import problems
+from services.common.security import Guard, check_declared
+from services.events.routes import alarms, events, rules
+from services.events.service import EventService
+from services.events.waking import Waking
+
+
+def create_app(guard: Guard) -> FastAPI:
+    """Return rules, events and alarms of an archive, under ``/v1``; they work as long as the application lives.
+
+    Parameters
+    ----------
+    guard : Guard
+        Gives callers their view of the archive.
+
+    Raises
+    ------
+    ConfigurationError
+        A file of rules is wrong.
+    """
+    service = EventService(guard.archive)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        waking = Waking()
+        await run_in_threadpool(service.start, waking)
+        try:
+            yield {"events": service}
+        finally:
+            await run_in_threadpool(service.close)
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.state.guard = guard
+    problems.install(app)
+    for module in (events, alarms, rules):
+        app.include_router(module.router)
+    check_declared(app)
+    return app

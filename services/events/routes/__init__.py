@@ -1,0 +1,1 @@
+"""The paths of rules, events and alarms, a module per resource."""
