@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from archiver.model import Interval, Kind, SampleBatch, Status
+from archiver.model.batch import Int64s
 from archiver.model.status import is_bad
 from archiver.pipeline.ledger import INTAKE, Outcome
 
@@ -41,8 +43,8 @@ def activity(
     latest : SampleBatch
         The newest sample of each that has one.
     accounts : pyarrow.Table
-        Rows of the ledger around the interval, under present names. Old ones are kept by the hour or day, and count
-        as a whole where they touch the interval.
+        Rows of the ledger around the interval, under present names. A row that reaches beyond it (old ones are kept
+        by the hour or day) counts by its share, as if its samples came evenly, and at least once.
     interval : Interval
         What `received` and its like are about.
     now : int
@@ -52,20 +54,22 @@ def activity(
     -------
     pyarrow.Table
         Of `SCHEMA`. `state` is ``good``, ``bad``, ``no value``, ``paused``, ``disconnected`` or ``never seen``;
-        `silent_s` is null for the last. A sample that several backends store counts once in `received`, and in the
-        columns of the ledger as often as the backend says with which it went worst.
+        `silent_s` is null for the last. A sample that several groups or backends store counts once in `received`, and
+        in the columns of the ledger as often as the one says with which it went worst. What still waits in the
+        journal is in none of them.
     """
     rows = {name: row for row, name in enumerate(elements)}
     counts = {outcome: np.zeros(len(elements), np.int64) for outcome in Outcome}
     received, reasons = np.zeros(len(elements), np.int64), [""] * len(elements)
-    for row, lane, outcome, reason, count in _summed(accounts, rows):
-        counts[Outcome(outcome)][row] = max(counts[Outcome(outcome)][row], count)
-        if outcome in _LOST and reason:
-            text = f"{count} {outcome}{'' if lane == INTAKE else f' by {lane}'}: {reason}"
-            reasons[row] = f"{reasons[row]}; {text}" if reasons[row] else text
-    for row, count in _received(accounts, rows):
-        received[row] = count
-    seconds = max(1e-9, (min(interval.end, now) - interval.start) / 1e9)
+    booked = _booked(accounts, rows, interval)
+    for row, outcome, count in _by_outcome(booked, rows):
+        counts[Outcome(outcome)][row] = count
+    for row, text in _losses(booked, rows):
+        reasons[row] = f"{reasons[row]}; {text}" if reasons[row] else text
+    for row, count in _received(booked, rows):
+        received[row] += count
+    until = min(interval.end, now) if interval.start < now else interval.end
+    seconds = (until - interval.start) / 1e9
     state, silent, last = _newest(latest, rows, now)
     columns: list[Any] = [list(elements), state, silent, last, received, received / seconds]
     columns += [counts[outcome] for outcome in Outcome if outcome is not Outcome.BUFFERED]
@@ -98,35 +102,59 @@ def ordered(table: pa.Table, by: str) -> pa.Table:
     return table.sort_by(orders.get(by, [("silent_s", "descending")]))
 
 
-def _flat(accounts: pa.Table, rows: dict[str, int]) -> pa.Table:
-    names = ["element", "outcome", "reason"]
-    flat = pa.table([accounts["lane"], *(accounts[name].cast(pa.utf8()) for name in names), accounts["count"]],
-                    names=["lane", *names, "count"])  # fmt: skip
-    return flat.filter(pc.is_in(flat["element"], pa.array(list(rows), pa.utf8())))
+def _booked(accounts: pa.Table, rows: dict[str, int], interval: Interval) -> pa.Table:
+    """Return what the ledger says of some elements in an interval, as plain columns."""
+    accounts = accounts.filter(pc.is_in(accounts["element"].cast(pa.utf8()), pa.array(list(rows), pa.utf8())))
+    first, last = accounts["first"].to_numpy(), accounts["last"].to_numpy()
+    begin, end = np.maximum(first, interval.start), np.minimum(last, interval.end - 1)
+    touches = begin <= end
+    share = _length(begin[touches], end[touches]) / _length(first[touches], last[touches])
+    accounts = accounts.filter(pa.array(touches))
+    count = np.maximum(1, np.rint(accounts["count"].to_numpy() * share)).astype(np.int64)
+    texts = [accounts[name].cast(pa.utf8()) for name in ("element", "lane", "group", "outcome", "reason")]
+    return pa.table([*texts, count], names=["element", "lane", "group", "outcome", "reason", "count"])
 
 
-def _summed(accounts: pa.Table, rows: dict[str, int]) -> list[tuple[int, str, str, str, int]]:
-    """Return row, lane, outcome, reason and count; those that were lost by reason, the others together."""
-    flat = _flat(accounts, rows)
-    lost = pc.is_in(flat["outcome"], pa.array([str(outcome) for outcome in _LOST]))
-    flat = flat.set_column(3, "reason", pc.if_else(lost, flat["reason"], ""))
-    keys = ["element", "lane", "outcome", "reason"]
-    sums = flat.group_by(keys).aggregate([("count", "sum")])
-    columns = [sums[name].to_pylist() for name in (*keys, "count_sum")]
-    return [(rows[element], *rest) for element, *rest in zip(*columns, strict=True)]
+def _length(first: Int64s, last: Int64s) -> NDArray[np.float64]:
+    """Return how long it is from a first to a last sample, ns; centuries do not fit in an int64."""
+    return (last - first).view(np.uint64).astype(np.float64) + 1.0
 
 
-def _received(accounts: pa.Table, rows: dict[str, int]) -> list[tuple[int, int]]:
-    """Return row and how many samples came: what the lane says that had most of them, and what the intake refused."""
-    flat = _flat(accounts, rows)
-    sums = flat.group_by(["element", "lane"]).aggregate([("count", "sum")])
-    refused = pc.equal(sums["lane"], INTAKE)
-    by_lane = sums.filter(pc.invert(refused)).group_by("element").aggregate([("count_sum", "max")])
-    by_intake = sums.filter(refused)
-    total: dict[str, int] = dict(zip(by_lane["element"].to_pylist(), by_lane["count_sum_max"].to_pylist(), strict=True))
-    for element, count in zip(by_intake["element"].to_pylist(), by_intake["count_sum"].to_pylist(), strict=True):
-        total[element] = total.get(element, 0) + count
-    return [(rows[element], count) for element, count in total.items()]
+def _most(booked: pa.Table, keys: list[str], among: list[str]) -> list[tuple[Any, ...]]:
+    """Return the keys, and the largest of the sums over some more of them."""
+    sums = booked.group_by([*keys, *among]).aggregate([("count", "sum")])
+    found = sums.group_by(keys).aggregate([("count_sum", "max")])
+    return list(zip(*(found[name].to_pylist() for name in (*keys, "count_sum_max")), strict=True))
+
+
+def _by_outcome(booked: pa.Table, rows: dict[str, int]) -> list[tuple[int, str, int]]:
+    """Return row, outcome and count."""
+    found = _most(booked, ["element", "outcome"], ["lane", "group"])
+    return [(rows[element], outcome, count) for element, outcome, count in found]
+
+
+def _losses(booked: pa.Table, rows: dict[str, int]) -> list[tuple[int, str]]:
+    """Return row, and in words how many samples were lost where and why, the most of them first."""
+    is_lost = pc.is_in(booked["outcome"], pa.array([str(outcome) for outcome in _LOST]))
+    found = _most(booked.filter(is_lost), ["element", "lane", "outcome", "reason"], ["group"])
+    found.sort(key=lambda loss: (-loss[-1], *loss))
+    return [
+        (rows[element], f"{count} {outcome}{'' if lane == INTAKE else f' by {lane}'}: {reason}")
+        for element, lane, outcome, reason, count in found
+        if reason
+    ]
+
+
+def _received(booked: pa.Table, rows: dict[str, int]) -> list[tuple[int, int]]:
+    """Return row and how many samples came: to the group and lane that had most of them, and to nobody but the intake.
+
+    A lane books without a reason what came to it, and with one what was copied to it later.
+    """
+    is_refused = pc.equal(booked["lane"], INTAKE)
+    is_copied = pc.and_(pc.equal(booked["outcome"], str(Outcome.STORED)), pc.not_equal(booked["reason"], ""))
+    refused = _most(booked.filter(is_refused), ["element"], [])
+    taken = _most(booked.filter(pc.invert(pc.or_(is_refused, is_copied))), ["element"], ["lane", "group"])
+    return [(rows[element], count) for element, count in (*refused, *taken)]
 
 
 def _newest(latest: SampleBatch, rows: dict[str, int], now: int) -> tuple[list[str], pa.Array, pa.Array]:
