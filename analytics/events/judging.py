@@ -71,6 +71,12 @@ def filled(column: Truths, starts: Int64s, before: Truths) -> Truths:
     return np.where(last >= np.repeat(starts, sizes), column[last], np.repeat(before, sizes))
 
 
+def last_of_instant(rows: Rows) -> Mask:
+    """Return which rows are the last ones of their instance and time."""
+    result: Mask = (np.diff(rows.key, append=-1) != 0) | (np.diff(rows.time, append=0) != 0)
+    return result
+
+
 def shifted(column: NDArray[Any], starts: Int64s, first: NDArray[Any]) -> NDArray[Any]:
     """Return what a column was one row before, and at the beginning of each group."""
     result = np.roll(column, 1)
@@ -96,7 +102,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Conditions:
-    """Conditions that stay as they were while they are unknown.
+    """Conditions that stay as they were while they are unknown; where instants are whole, each is looked at once.
 
     Parameters
     ----------
@@ -138,9 +144,11 @@ class Conditions:
         starts = rows.starts()
         own = last[rows.key[starts]]
         truths, before = np.empty((2, len(rows), width), np.int8)
+        counts = last_of_instant(rows) if rows.whole else np.True_
         if len(rows):
             for place, condition in enumerate(self.conditions):
-                truths[:, place] = filled(truth_at(condition, by_name, rows.time), starts, own[:, place])
+                said = truth_at(condition, by_name, rows.time)
+                truths[:, place] = filled(np.where(counts, said, np.int8(0)), starts, own[:, place])
                 before[:, place] = shifted(truths[:, place], starts, own[:, place])
             last[rows.key[starts]] = truths[np.append(starts[1:], len(rows)) - 1]
         return Judged(held, last), truths, before

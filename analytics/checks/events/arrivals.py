@@ -39,3 +39,28 @@ def arrivals(draw: st.DrawFn, samples: Sequence[Sample], lateness: int) -> list[
         clock = draw(st.integers(last, first))
         result.append(Arrival([sample for _, sample in mine], [at for at, _ in mine], clock, draw(st.booleans())))
     return result
+
+
+def samples_of(
+    elements: Sequence[str], values: Sequence[float | str | None], latest: int = 25, statuses: Sequence[int] = (0,)
+) -> st.SearchStrategy[list[Sample]]:
+    """Return a strategy for samples of some elements, with no identity twice.
+
+    Parameters
+    ----------
+    elements : sequence of str
+    values, statuses : sequence
+        To choose from.
+    latest : int
+        Times are 0 to this, ns: few, so that they meet.
+    """
+    one = st.builds(
+        Sample,
+        st.sampled_from(elements),
+        st.integers(0, latest),
+        st.sampled_from(values),
+        st.integers(0, 1),
+        st.sampled_from(statuses),
+        st.just(0),
+    )
+    return st.lists(one, max_size=25, unique_by=lambda sample: (sample.element, sample.time, sample.sequence))

@@ -1,12 +1,13 @@
 """Counting in a sliding window, against a count at every instant at which it may change."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.checks.events.arrivals import arrivals
+from analytics.checks.events.arrivals import arrivals, samples_of
 from analytics.checks.events.counting import after_delays, counted, turns
 from analytics.checks.events.driver import Arrival, Sample, found, told
 from analytics.events.engine import Program
@@ -18,13 +19,8 @@ from analytics.events.patterns.occurrences import EverySample, Whenever
 from analytics.events.patterns.turns import Turns
 from archiver.model import Status
 
-values = st.sampled_from([0.0, 1.0, 2.0, 2.5, 4.0, -3.0, None, math.nan, math.inf, "open"])
-statuses = st.sampled_from([0, 0, 0, 0, int(Status.AUT_INV)])
-samples = st.lists(
-    st.builds(Sample, st.sampled_from(["a", "b"]), st.integers(0, 30), values, st.integers(0, 2), statuses),
-    max_size=25,
-    unique_by=lambda sample: (sample.element, sample.time, sample.sequence),
-)
+VALUES = [0.0, 1.0, 2.0, 2.5, 4.0, -3.0, None, math.nan, math.inf, "open"]
+samples = samples_of(["a", "b"], VALUES, statuses=[0, 0, 0, 0, int(Status.AUT_INV)])
 each = Inputs({"value": [Pattern("*")]}, each=True)
 
 
@@ -51,7 +47,7 @@ def test_changes(samples, more_than, within, lateness, data):
     changed = Expression.parse("value != value.previous", {"value": Shape.NUMBER}, Wanted.CONDITION)
 
     def reference(mine):
-        pairs = [(before, at) for before, at in zip(mine, mine[1:], strict=False) if before.is_good and at.is_good]
+        pairs = [(before, at) for before, at in pairwise(mine) if before.is_good and at.is_good]
         changes = [at.time for before, at in pairs if before.value != "open" and at.value != before.value]
         return counted(changes, more_than, within)
 
