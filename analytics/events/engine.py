@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 
 from analytics.events.coding import decode, encode
-from analytics.events.event import Event
+from analytics.events.event import ELEMENT_PREFIX, SUPPRESSED, UNSUPPRESSED, Event
 from analytics.events.matching import Inputs
 from analytics.events.operator import Found, Operator
-from analytics.events.ordering import Order, admit
+from analytics.events.ordering import Order, admit, waited
 from analytics.events.places import Places
 from analytics.events.rows import BEFORE_ALL, EMPTY, NEVER, Int64s, Rows, Values, grown
 from archiver.model import SampleBatch
 
 _NONE = np.empty(0, np.int64)
+_APART = (SUPPRESSED, UNSUPPRESSED)
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,9 @@ class RuleState:
     shared : Rows
         Latest samples of the elements that are common to all instances, for those that come up; see `Places`.
     last : ndarray of int64
-        Per instance: time of its last event, ns.
+        Two per instance, as what suppresses it is numbered apart: time of its last event, ns.
     ordinal : ndarray of int64
-        Per instance: place of its last event among those of that time.
+        Two per instance: place of that event among those of that time.
     wake : int
         Greatest receive time until which nothing comes due without a sample, ns.
     """
@@ -90,6 +91,25 @@ class State:
     def repeated(self) -> int:
         """Samples that a rule had seen before, by now."""
         return sum(rule.order.repeated for rule in self.rules.values())
+
+
+class RuleError(Exception):
+    """A rule failed: a fault in the program, not in the samples. The others can go on without it.
+
+    Parameters
+    ----------
+    rule : str
+        Its name.
+    """
+
+    def __init__(self, rule: str, reason: str) -> None:
+        super().__init__(reason)
+        self.rule = rule
+
+
+def version_of(saved: bytes) -> str:
+    """Return the version of the rule that a state was saved under; see `Engine.save`."""
+    return str(decode(saved, {})["version"])
 
 
 class Engine:
@@ -127,6 +147,11 @@ class Engine:
         state : State
         events : list of Event
             By time, rule, instance and ordinal.
+
+        Raises
+        ------
+        RuleError
+            Of the first rule that failed; nothing has changed.
         """
         feeds = self._feeds(batch)
         values = Values.of(batch) if feeds else None
@@ -144,7 +169,10 @@ class Engine:
                 continue
             else:
                 rows = EMPTY
-            rules[program.name], found = self._step(number, before, rows, clock)
+            try:
+                rules[program.name], found = self._step(number, before, rows, clock)
+            except Exception as exc:
+                raise RuleError(program.name, f"{type(exc).__name__}: {exc}") from exc
             events += found
         return State(rules), sorted(events, key=lambda event: event.order)
 
@@ -152,6 +180,20 @@ class Engine:
         """Return the instances of a rule that came up by now."""
         number = [program.name for program in self.programs].index(rule)
         return list(self._places[number].keys)
+
+    def wants(self, element: str) -> bool:
+        """Return whether a rule looks at an element."""
+        if element.startswith(ELEMENT_PREFIX):
+            return False
+        return any(program.inputs.places(element) for program in self.programs)
+
+    def members(self) -> dict[tuple[str, str], list[str]]:
+        """Return the elements that came up of each instance, by rule and key."""
+        return {
+            (program.name, key): elements
+            for program, places in zip(self.programs, self._places, strict=True)
+            for key, elements in places.members().items()
+        }
 
     def save(self, state: State, before: State | None = None) -> dict[str, bytes]:
         """Return the state of each rule as bytes; with `before`, of those that have changed since only."""
@@ -204,7 +246,8 @@ class Engine:
             name = batch.elements[code]
             route = self._routes.get(name)
             if route is None:
-                fed = ((number, places.feed(name)) for number, places in enumerate(self._places))
+                places_of = () if name.startswith(ELEMENT_PREFIX) else self._places
+                fed = ((number, places.feed(name)) for number, places in enumerate(places_of))
                 route = self._routes[name] = tuple((number, feed) for number, feed in fed if feed is not None)
             for number, feed in route:
                 result.setdefault(number, []).append((code, feed))
@@ -213,11 +256,11 @@ class Engine:
     def _step(self, number: int, before: RuleState, rows: Rows, clock: int) -> tuple[RuleState, list[Event]]:
         program, places = self.programs[number], self._places[number]
         count = len(places.keys)
-        order, given, known = admit(before.order, rows, places.ranks(), count, program.lateness, clock)
+        order, given, known = admit(before.order, rows, places.slots(), count, program.lateness, clock)
         step = program.operator.advance(before.operator, given, known)
         if step.reached is not None:
             order = replace(order, done=np.maximum(order.done, step.reached))
-        last, ordinal = grown(before.last, count, BEFORE_ALL), grown(before.ordinal, count, 0)
+        last, ordinal = grown(before.last, 2 * count, BEFORE_ALL), grown(before.ordinal, 2 * count, 0)
         events = list[Event]()
         if step.found:
             last, ordinal = last.copy(), ordinal.copy()
@@ -227,10 +270,10 @@ class Engine:
 
 
 def _numbered(rule: str, key: str, found: Found, last: Int64s, ordinal: Int64s) -> Event:
-    ordinal[found.key] = ordinal[found.key] + 1 if last[found.key] == found.time else 0
-    last[found.key] = found.time
-    place = int(ordinal[found.key])
-    return Event(rule, key, found.kind, found.time, place, found.value, found.attributes)
+    place = 2 * found.key + (found.kind in _APART)
+    ordinal[place] = ordinal[place] + 1 if last[place] == found.time else 0
+    last[place] = found.time
+    return Event(rule, key, found.kind, found.time, int(ordinal[place]), found.value, found.attributes)
 
 
 def _wake(order: Order, due: Int64s | None, lateness: int) -> int:
@@ -241,7 +284,7 @@ def _wake(order: Order, due: Int64s | None, lateness: int) -> int:
     waits = np.flatnonzero((first != NEVER) & (order.newest != BEFORE_ALL))
     if not len(waits):
         return NEVER
-    return int((order.arrived[waits] + (first[waits] + lateness - order.newest[waits])).min())
+    return int((order.arrived[waits] + (first[waits] + waited(lateness) - order.newest[waits])).min())
 
 
 def run(engine: Engine, batches: Sequence[SampleBatch]) -> Iterator[Event]:

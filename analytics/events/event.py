@@ -34,7 +34,7 @@ class Event:
     time : int
         When it took place by the clock of the samples, ns.
     ordinal : int
-        Place among the events of this rule and key at this time.
+        Place among the events of this rule and key at this time; those that suppress are numbered apart.
     value : float or str, optional
         The value that made it; None where it was none (no data).
     attributes : mapping of str to JSON value
@@ -61,9 +61,9 @@ class Event:
         return blake2b("\x00".join(parts).encode(), digest_size=16).hexdigest()
 
     @property
-    def order(self) -> tuple[int, str, str, int]:
-        """Sort key: by time, then rule, key and ordinal."""
-        return self.time, self.rule, self.key, self.ordinal
+    def order(self) -> tuple[int, str, str, int, str]:
+        """Sort key: by time, then rule, key, ordinal and kind."""
+        return self.time, self.rule, self.key, self.ordinal, self.kind
 
     def to_row(self) -> dict[str, Any]:
         """Return it as plain values, the time as ISO-8601."""

@@ -54,11 +54,14 @@ class Latch:
     signal : Signal
     on_delay, off_delay : int
         How long it must be true without a break before it came, and not true before it is gone, ns.
+    kinds : tuple of str
+        Of the event that it came, and of that that it is gone.
     """
 
     signal: Signal
     on_delay: int = 0
     off_delay: int = 0
+    kinds: tuple[str, str] = (CAME, GONE)
 
     def initial(self) -> Latched:
         """Return the state before the first sample: nothing is true."""
@@ -77,13 +80,13 @@ class Latch:
         )
         reached = np.full(count, np.iinfo(np.int64).min) if told.reached is None else told.reached.copy()
         found: list[Found] = []
-        for key, time, truth, value in _changes(told.edges, columns.holds):
+        for key, time, truth, value in _changes(told.edges, columns.holds, whole=rows.whole):
             if columns.due[key] <= time:
-                found.append(columns.fire(key))
+                found.append(self._fire(columns, key))
             found.extend(self._told(columns, key, time, truth, value))
         for key in np.flatnonzero(columns.due <= known).tolist():
             reached[key] = max(reached[key], columns.due[key])
-            found.append(columns.fire(key))
+            found.append(self._fire(columns, key))
         due = columns.due if told.due is None else np.minimum(columns.due, grown(told.due, count, NEVER))
         after = Latched(told.state, columns.holds, columns.active, columns.since, columns.due, columns.value)
         return Step(after, found, due, reached)
@@ -96,7 +99,15 @@ class Latch:
         delay = self.on_delay if truth else self.off_delay
         columns.due[key] = time + delay
         if not delay:
-            yield columns.fire(key)
+            yield self._fire(columns, key)
+
+    def _fire(self, columns: _Columns, key: int) -> Found:
+        """What was on its way comes or goes."""
+        time, since, value = int(columns.due[key]), int(columns.since[key]), float(columns.value[key])
+        columns.due[key], columns.active[key] = NEVER, columns.holds[key]
+        attributes = {"since": format_time(since)} if since != time else {}
+        kind = self.kinds[0] if columns.active[key] else self.kinds[1]
+        return Found(key, kind, time, None if np.isnan(value) else value, attributes)
 
 
 @dataclass
@@ -109,19 +120,18 @@ class _Columns:
     due: Int64s
     value: Floats
 
-    def fire(self, key: int) -> Found:
-        """What was on its way comes or goes."""
-        time, since, value = int(self.due[key]), int(self.since[key]), float(self.value[key])
-        self.due[key], self.active[key] = NEVER, self.holds[key]
-        attributes = {"since": format_time(since)} if since != time else {}
-        return Found(key, CAME if self.active[key] else GONE, time, None if np.isnan(value) else value, attributes)
 
+def _changes(edges: Edges, holds: Mask, *, whole: bool) -> list[tuple[int, int, bool, float]]:
+    """Return instance, time, truth and value where a truth is told that differs from the one before.
 
-def _changes(edges: Edges, holds: Mask) -> list[tuple[int, int, bool, float]]:
-    """Return instance, time, truth and value where a truth is told that differs from the one before."""
+    Of those that are told at one instant the last one counts, if it is `whole`.
+    """
     told = np.flatnonzero(edges.truth)
     if not len(told):
         return []
+    if whole:
+        last = (np.diff(edges.key[told], append=-1) != 0) | (np.diff(edges.time[told], append=0) != 0)
+        told = told[last]
     keys, truths = edges.key[told], edges.truth[told] > 0
     before: NDArray[np.bool_] = np.append(False, truths[:-1])
     first = np.diff(keys, prepend=-1) != 0

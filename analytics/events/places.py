@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analytics.events.matching import Inputs
+from analytics.events.ordering import Slots
 from analytics.events.rows import NEVER, Int64s, Mask, Rows, Values
 from archiver.model import SampleBatch
 
@@ -43,16 +44,27 @@ class Places:
         """Inputs of the feeds that go to every instance."""
         self._joined: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
         """Places of such a feed in one instance."""
-        self._slots: list[str] = []
+        self._slots: list[tuple[str, int]] = []
+        """Element and input of each."""
         self._shared: list[bool] = []
-        self._ranks = _NONE
+        self._known = Slots(_NONE)
         self._flat: Int64s | None = None
 
-    def ranks(self) -> Int64s:
-        """Return the rank of each slot by the name of its element."""
-        if len(self._ranks) != len(self._slots):
-            self._ranks = np.unique(np.array(self._slots, object), return_inverse=True)[1].astype(np.int64)
-        return self._ranks
+    def slots(self) -> Slots:
+        """Return what is known of the slots."""
+        if len(self._known.ranks) != len(self._slots):
+            ranks = {name: rank for rank, name in enumerate(sorted(set(self._slots)))}
+            ordered = np.fromiter((ranks[name] for name in self._slots), np.int64, len(self._slots))
+            self._known = Slots(ordered, np.array(self._shared) if self._common else None)
+        return self._known
+
+    def members(self) -> dict[str, list[str]]:
+        """Return the elements of each instance."""
+        members: dict[str, list[str]] = {key: [] for key in self.keys}
+        for element, places in zip(self.elements, self._places, strict=True):
+            for key in dict.fromkeys(self.keys[key] for key, _, _ in places):
+                members[key].append(element)
+        return members
 
     def feed(self, element: str) -> int | None:
         """Return the number of an element's feed, a new one for a new element; None where it feeds nothing."""
@@ -67,7 +79,7 @@ class Places:
         self._flat = None
         for place, key in places:
             if key is not None:
-                self._places[number].append((self._instance(key), self._slot(element), place))
+                self._places[number].append((self._instance(key), self._slot(element, place), place))
         common = [place for place, key in places if key is None]
         if common:
             self._common[number] = common
@@ -84,13 +96,13 @@ class Places:
         return self._number[key]
 
     def _join(self, feed: int, key: int) -> None:
-        joined = [(key, self._slot(self.elements[feed], shared=True), place) for place in self._common[feed]]
+        joined = [(key, self._slot(self.elements[feed], place, shared=True), place) for place in self._common[feed]]
         self._joined[feed, key] = joined
         self._places[feed] += joined
         self._flat = None
 
-    def _slot(self, element: str, *, shared: bool = False) -> int:
-        self._slots.append(element)
+    def _slot(self, element: str, place: int, *, shared: bool = False) -> int:
+        self._slots.append((element, place))
         self._shared.append(shared)
         return len(self._slots) - 1
 

@@ -86,6 +86,8 @@ class Rows:
         Order among samples of equal element and time.
     number, text, good, status
         As in `Values`.
+    whole : bool
+        Whether all samples of an instance and instant come together: then what they say counts at their last one.
     """
 
     key: Int32s
@@ -98,15 +100,26 @@ class Rows:
     text: Texts | None
     good: Mask
     status: NDArray[np.uint64]
+    whole: bool = False
 
     def __len__(self) -> int:
         return len(self.time)
 
     def take(self, places: Int64s | Mask) -> Rows:
         """Return the rows at these places, in that order; or those where a mask is true."""
-        columns: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        taken = {name: None if column is None else column[places] for name, column in columns.items()}
-        return Rows(**taken)  # type: ignore[arg-type]
+        return Rows(
+            self.key[places],
+            self.slot[places],
+            self.input[places],
+            self.time[places],
+            self.received[places],
+            self.sequence[places],
+            self.number[places],
+            None if self.text is None else self.text[places],
+            self.good[places],
+            self.status[places],
+            self.whole,
+        )
 
     def placed(self, places: Int64s) -> Rows:
         """Return the rows with other instances, slots and inputs: three columns of int64."""
@@ -119,7 +132,7 @@ class Rows:
         filled = [part for part in parts if len(part)]
         if len(filled) < 2:
             return filled[0] if filled else EMPTY
-        names = [field.name for field in fields(Rows) if field.name != "text"]
+        names = [field.name for field in fields(Rows) if field.name not in ("text", "whole")]
         columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in filled]) for name in names}
         if any(part.text is not None for part in filled):
             columns["text"] = np.concatenate([textless(part) if part.text is None else part.text for part in filled])

@@ -1,0 +1,1 @@
+"""What comes and goes: signals tell when something is true, `analytics.events.latch` makes events of it."""
