@@ -7,7 +7,7 @@ from datetime import time
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from archiver.config.fields import Duration, LongerDuration, Table
 from archiver.config.plugins import Pattern, PluginSettings
@@ -32,10 +32,11 @@ GroupKey = Annotated[str, Field(pattern=r"^(class|priority|rule|key|alarm|labels
 
 
 class MatchSettings(Table):
-    """Which alarms: a pattern of every list has to match; patterns are names, globs, or regex:<expression>."""
+    """Which alarms: one pattern of each list has to match; they are names, globs, or regex:<expression>."""
 
     classes: tuple[Pattern, ...] = Field(("*",), min_length=1, description="patterns of the alarm's class")
-    priorities: tuple[Pattern, ...] = Field(("*",), min_length=1, description="patterns of its priority")
+    min_priority: int = Field(0, ge=0, le=255, description="its priority, at least; the higher, the more urgent")
+    max_priority: int = Field(255, ge=0, le=255, description="its priority, at most")
     rules: tuple[Pattern, ...] = Field(("*",), min_length=1, description="patterns of the rule that raised it")
     keys: tuple[Pattern, ...] = Field(("*",), min_length=1, description="patterns of the element or device it is about")
     labels: Mapping[str, tuple[Pattern, ...]] = Field(
@@ -57,6 +58,8 @@ class QuietHours(Table):
 
 class NotifySettings(PluginSettings):
     """Who is told of alarms: which ones, how many in one message, how often, and the keys that this kind knows."""
+
+    model_config = ConfigDict(validate_default=True)
 
     match: MatchSettings = Field(default_factory=MatchSettings)
     exclude: MatchSettings | None = Field(None, description="of those, alarms that are left out after all")

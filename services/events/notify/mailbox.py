@@ -23,6 +23,10 @@ _STANDING = """
 SELECT seq, created, body FROM notify_notice WHERE stands
     AND seq = (SELECT max(seq) FROM notify_notice AS later WHERE later.alarm = notify_notice.alarm) ORDER BY seq
 """
+_NEXT = """
+SELECT seq, created, body FROM notify_notice
+WHERE seq > (SELECT position FROM notify_channel WHERE name = ?) ORDER BY seq LIMIT ?
+"""
 _PUT = """
 INSERT INTO notify_member VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET seq = excluded.seq, state = excluded.state, stands = excluded.stands, waits = excluded.waits
@@ -31,7 +35,7 @@ _GROUPS = """
 SELECT member."group", min(waits), sum(stands AND (? OR state <> 'acknowledged')), coalesce(sent, 0),
     coalesce(number, 0)
 FROM notify_member AS member LEFT JOIN notify_group USING (channel, "group")
-WHERE channel = ? AND (waits IS NOT NULL OR stands) GROUP BY member."group"
+WHERE channel = ? AND (waits IS NOT NULL OR stands) GROUP BY member."group" ORDER BY min(seq)
 """
 _MEMBERS = """
 SELECT seq, waits, body FROM notify_member JOIN notify_notice USING (seq)
@@ -120,30 +124,26 @@ class Mailbox:
 
     def take(self) -> int:
         """Take over what was queued since the last time; return how many notices that were."""
+        with self._store.reading() as connection:
+            rows = connection.execute(_NEXT, (self._channel, _TAKEN_AT_ONCE)).fetchall()
+        if not rows:
+            return 0
         with self._store.transaction() as connection:
-            rows = connection.execute(
-                "SELECT seq, created, body FROM notify_notice"
-                " WHERE seq > (SELECT position FROM notify_channel WHERE name = ?) ORDER BY seq LIMIT ?",
-                (self._channel, _TAKEN_AT_ONCE),
-            ).fetchall()
             for row in rows:
                 self._put(connection, *row)
-            if rows:
-                connection.execute(
-                    "UPDATE notify_channel SET position = ? WHERE name = ?", (rows[-1][0], self._channel)
-                )
+            connection.execute("UPDATE notify_channel SET position = ? WHERE name = ?", (rows[-1][0], self._channel))
         return len(rows)
 
     def pending(self) -> Sequence[Pending]:
         """Return the groups in which something waits or stands."""
         given = (self._grouping.repeat_acknowledged, self._channel)
-        with self._store.transaction() as connection:
+        with self._store.reading() as connection:
             rows = connection.execute(_GROUPS, given).fetchall()
         return [Pending(json.loads(key), waits, bool(standing), *rest) for key, waits, standing, *rest in rows]
 
     def members(self, group: Pending) -> Sequence[Member]:
         """Return what is in a message of a group: what waits, `LARGEST` at most, and what stands; in order."""
-        with self._store.transaction() as connection:
+        with self._store.reading() as connection:
             rows = connection.execute(_MEMBERS, (self._channel, group.key)).fetchall()
         found = [Member(seq, waits, Notice.from_json(body)) for seq, waits, body in rows]
         left = {member.seq for member in [member for member in found if member.waits is not None][LARGEST:]}
@@ -169,7 +169,7 @@ class Mailbox:
 
     def backlog(self) -> tuple[int, int | None, int]:
         """Return how many notices wait to be told, since when the oldest does (ns), and how many have failed."""
-        with self._store.transaction() as connection:
+        with self._store.reading() as connection:
             waiting, oldest = connection.execute(
                 "SELECT count(*), min(waits) FROM notify_member WHERE channel = ? AND waits IS NOT NULL",
                 (self._channel,),

@@ -37,8 +37,10 @@ class Notice:
         stand, nor does what is over at once.
     rule, key : str
         The rule that raised it, and the element or device that it is about.
-    alarm_class, priority : str
-        What the alarm is configured with.
+    alarm_class : str
+        Name of its class.
+    priority : int
+        0 to 255; the higher, the more urgent.
     text : str
         What happened, in words.
     value : float or str, optional
@@ -66,7 +68,7 @@ class Notice:
     rule: str
     key: str
     alarm_class: str = ""
-    priority: str = ""
+    priority: int = 0
     text: str = ""
     value: float | str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)

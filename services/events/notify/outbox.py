@@ -156,7 +156,7 @@ class Outbox:
     def failed(self, channel: str = "") -> Sequence[Failed]:
         """Return what a channel, or any, was not able to tell, oldest first."""
         clause, given = ("WHERE channel = ?", (channel,)) if channel else ("", ())
-        with self.store.transaction() as connection:
+        with self.store.reading() as connection:
             rows = connection.execute(f"{_FAILED} {clause} ORDER BY notify_failed.id", given).fetchall()
         return [Failed(number, name, time, reason, Notice.from_json(body)) for number, name, time, reason, body in rows]
 

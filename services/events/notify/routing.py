@@ -20,9 +20,9 @@ class Match:
     """
 
     def __init__(self, settings: MatchSettings) -> None:
+        self._priorities = range(settings.min_priority, settings.max_priority + 1)
         patterns = {
             "class": settings.classes,
-            "priority": settings.priorities,
             "rule": settings.rules,
             "key": settings.keys,
             **{f"labels.{name}": patterns for name, patterns in settings.labels.items()},
@@ -32,7 +32,7 @@ class Match:
 
     def __call__(self, notice: Notice) -> bool:
         """Return whether an alarm is one of them."""
-        return all(part.matches(notice.get(name)) for name, part in self._parts)
+        return notice.priority in self._priorities and all(part.matches(notice.get(name)) for name, part in self._parts)
 
 
 class Route:

@@ -24,16 +24,16 @@ def subject(group: Group) -> str:
 
     Examples
     --------
-    >>> notice = Notice("a", "1", CAME, 0, 0, True, "hot", "T1", priority="high", text="T1 is hot")
+    >>> notice = Notice("a", "1", CAME, 0, 0, True, "hot", "T1", "danger", text="T1 is hot")
     >>> subject(Group("ops", {}, (notice,), frozenset({notice.id})))
-    '[came, high] T1 is hot'
+    '[came, danger] T1 is hot'
     >>> subject(Group("ops", {}, (notice,), frozenset()))
-    '[still standing, high] T1 is hot'
+    '[still standing, danger] T1 is hot'
     """
     told = group.new or group.standing
     if len(told) == 1:
         notice = told[0]
-        marks = ", ".join(filter(None, (_state(notice, group), notice.priority)))
+        marks = ", ".join(filter(None, (_state(notice, group), notice.alarm_class)))
         return _line(f"[{marks}] {_text(notice)}")
     counts = Counter(_state(notice, group) for notice in told)
     shared = ", ".join(value for value in group.labels.values() if value)
@@ -90,7 +90,8 @@ def _facts(notice: Notice, zone: ZoneInfo) -> str:
 
 
 def _marks(notice: Notice) -> str:
-    return " / ".join(filter(None, (notice.priority, notice.alarm_class, notice.rule, notice.key)))
+    about = (notice.alarm_class, f"priority {notice.priority}", notice.rule, notice.key)
+    return " / ".join(filter(None, about))
 
 
 def _lines(notice: Notice, zone: ZoneInfo) -> list[str]:

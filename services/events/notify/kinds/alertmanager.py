@@ -20,6 +20,7 @@ from services.events.notify.notifier import FORGETFUL, Grouping
 _LOG = logging.getLogger(__name__)
 _HOLDS_FOR = 4
 _AT_ONCE = 500
+_LINK = re.compile(r"https?://[\w.:\[\]-]+(/[!-~]*)?", re.ASCII)
 _NO_LABEL = re.compile(r"[^a-zA-Z0-9_]")
 
 
@@ -91,7 +92,8 @@ def alert(notice: Notice, labels: Mapping[str, str], until: int | None) -> dict[
         "alarm": notice.alarm,
         "key": notice.key,
         "class": notice.alarm_class,
-        "severity": notice.priority,
+        "severity": notice.alarm_class,
+        "priority": str(notice.priority),
     }
     said = {
         "summary": notice.text,
@@ -108,11 +110,11 @@ def alert(notice: Notice, labels: Mapping[str, str], until: int | None) -> dict[
         "annotations": {name: value for name, value in said.items() if value},
         "startsAt": format_time(notice.since),
         **({} if end is None else {"endsAt": format_time(max(end, notice.since))}),
-        **({"generatorURL": notice.link} if notice.link.startswith(("http://", "https://")) else {}),
+        **({"generatorURL": notice.link} if _LINK.fullmatch(notice.link) else {}),
     }
 
 
 def _label(name: str) -> str:
     """Return a name as labels may have."""
     clean = _NO_LABEL.sub("_", name)
-    return clean if not clean[:1].isdigit() else f"_{clean}"
+    return f"_{clean}" if not clean or clean[0].isdigit() else clean

@@ -86,7 +86,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     Examples
     --------
     >>> signature("key", "1700000000", b"{}")[:15]
-    'sha256=ad6ef2e0'
+    'sha256=9d713ed4'
     """
     made = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256)
     return f"sha256={made.hexdigest()}"
