@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from analytics.alarms.alarm import Alarm, Mark, Occurrence, Shelving
 from analytics.alarms.classes import Acknowledgement, AlarmClass
 
+_FIELDS = {
+    kind: tuple(field.name for field in fields(kind)) for kind in (Alarm, AlarmClass, Mark, Occurrence, Shelving)
+}
+
 
 def encode(value: Alarm | Occurrence) -> dict[str, Any]:
-    """Return an alarm or an occurrence as JSON values."""
-    return asdict(value)
+    """Return an alarm or an occurrence as JSON values; attributes are shared with it."""
+    return _plain(value)
+
+
+def _plain(value: Any) -> dict[str, Any]:  # several times as fast as asdict, which copies what nobody changes
+    found = {name: getattr(value, name) for name in _FIELDS[type(value)]}
+    return {name: _plain(held) if type(held) in _FIELDS else held for name, held in found.items()}
 
 
 def decode_alarm(plain: Mapping[str, Any]) -> Alarm:

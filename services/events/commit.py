@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple
+from operator import attrgetter
 from typing import Any
 
 from analytics.alarms.actions import Action
@@ -18,6 +18,7 @@ from archiver.model import Interval, InvalidInputError, NotFoundError, Transient
 from services.events.frames import Annotation, Frame
 
 COLUMNS = ", ".join(SCHEMA.names)
+_FIELDS = attrgetter(*SCHEMA.names)
 _TOLD = f"""
 INSERT INTO transition ({COLUMNS}) VALUES ({", ".join("?" * len(SCHEMA.names))}) ON CONFLICT (id) DO NOTHING
 """
@@ -76,13 +77,12 @@ class Commit:
             made = sum(told.effect is not Effect.LATE for told in transitions)
             self._unchanged(alarm, alarm.revision - made)
             until = None if alarm.shelving is None else alarm.shelving.until
-            row = (alarm.id, alarm.state, until, alarm.revision, json.dumps(encode(alarm)))
-            self.connection.execute(_ALARM, row)
-            found = alarm.occurrence
+            plain, found = encode(alarm), alarm.occurrence
+            self.connection.execute(_ALARM, (alarm.id, alarm.state, until, alarm.revision, json.dumps(plain)))
             if found is not None:
-                kept = (found.id, alarm.id, found.came, json.dumps(encode(found)))
+                kept = (found.id, alarm.id, found.came, json.dumps(plain["occurrence"]))
                 self.connection.execute("INSERT OR REPLACE INTO occurrence VALUES (?, ?, ?, ?)", kept)
-            self.connection.executemany(_TOLD, [astuple(told) for told in transitions])
+            self.connection.executemany(_TOLD, map(_FIELDS, transitions))
 
     def _unchanged(self, alarm: Alarm, revision: int) -> None:
         row = self.connection.execute("SELECT revision FROM alarm WHERE id = ?", (alarm.id,)).fetchone()
