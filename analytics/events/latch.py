@@ -124,19 +124,19 @@ class _Columns:
 def _changes(edges: Edges, holds: Mask, *, whole: bool) -> list[tuple[int, int, bool, float]]:
     """Return instance, time, truth and value where a truth is told that differs from the one before.
 
-    Of those that are told at one instant the last one counts, if it is `whole`.
+    Of what is said at one instant the last counts, if it is `whole`.
     """
-    told = np.flatnonzero(edges.truth)
-    if not len(told):
-        return []
+    told = edges.truth != 0
     if whole:
-        last = (np.diff(edges.key[told], append=-1) != 0) | (np.diff(edges.time[told], append=0) != 0)
-        told = told[last]
-    keys, truths = edges.key[told], edges.truth[told] > 0
+        told &= (np.diff(edges.key, append=-1) != 0) | (np.diff(edges.time, append=0) != 0)
+    places = np.flatnonzero(told)
+    if not len(places):
+        return []
+    keys, truths = edges.key[places], edges.truth[places] > 0
     before: NDArray[np.bool_] = np.append(False, truths[:-1])
     first = np.diff(keys, prepend=-1) != 0
     before[first] = holds[keys[first]]
-    at = told[truths != before]
+    at = places[truths != before]
     return list(
         zip(
             edges.key[at].tolist(),

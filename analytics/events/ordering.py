@@ -31,7 +31,7 @@ class Slots:
     Parameters
     ----------
     ranks : ndarray of int64
-        Of each slot among all, by the name of its element and its input: decides the order at equal times.
+        Of each slot among all, by the name of its element: decides the order at equal times.
     shared : ndarray of bool, optional
         Which of them are common to all instances; None for no such ones.
     """
@@ -194,7 +194,7 @@ def _newest_before(rows: Rows, newest: Int64s, begins: Int64s) -> Int64s:
 
 
 def _sorted(rows: Rows, ranks: Int64s) -> tuple[Rows, int]:
-    """Return rows by instance, time, element and sequence without those that repeat one, and how many did."""
+    """Return rows by instance, time, element, sequence and input without those that repeat one, and how many did."""
     if not len(rows):
         return rows, 0
     low = int(rows.time.min())
@@ -204,7 +204,7 @@ def _sorted(rows: Rows, ranks: Int64s) -> tuple[Rows, int]:
     else:
         instant = np.unique(rows.time, return_inverse=True)[1] + rows.key * np.int64(len(rows))
     if not (instant[1:] > instant[:-1]).all():
-        order = np.lexsort((rows.sequence, ranks[rows.slot], instant))
+        order = np.lexsort((rows.input, rows.sequence, ranks[rows.slot], instant))
         rows, instant = rows.take(order), instant[order]
     same = (np.diff(instant) == 0) & (np.diff(rows.slot) == 0) & (np.diff(rows.sequence) == 0)
     if not same.any():

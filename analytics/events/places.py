@@ -44,8 +44,8 @@ class Places:
         """Inputs of the feeds that go to every instance."""
         self._joined: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
         """Places of such a feed in one instance."""
-        self._slots: list[tuple[str, int]] = []
-        """Element and input of each."""
+        self._slots: list[str] = []
+        """Element of each."""
         self._shared: list[bool] = []
         self._known = Slots(_NONE)
         self._flat: Int64s | None = None
@@ -79,7 +79,7 @@ class Places:
         self._flat = None
         for place, key in places:
             if key is not None:
-                self._places[number].append((self._instance(key), self._slot(element, place), place))
+                self._places[number].append((self._instance(key), self._slot(element), place))
         common = [place for place, key in places if key is None]
         if common:
             self._common[number] = common
@@ -96,13 +96,13 @@ class Places:
         return self._number[key]
 
     def _join(self, feed: int, key: int) -> None:
-        joined = [(key, self._slot(self.elements[feed], place, shared=True), place) for place in self._common[feed]]
+        joined = [(key, self._slot(self.elements[feed], shared=True), place) for place in self._common[feed]]
         self._joined[feed, key] = joined
         self._places[feed] += joined
         self._flat = None
 
-    def _slot(self, element: str, place: int, *, shared: bool = False) -> int:
-        self._slots.append((element, place))
+    def _slot(self, element: str, *, shared: bool = False) -> int:
+        self._slots.append(element)
         self._shared.append(shared)
         return len(self._slots) - 1
 

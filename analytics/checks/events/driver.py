@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from analytics.events.coding import encode
 from analytics.events.engine import Engine, Program
-from analytics.events.event import Event
+from analytics.events.event import SUPPRESSED, UNSUPPRESSED, Event
 from archiver.model import Kind, SampleBatch, Status
 from archiver.model.status import BAD
 from archiver.testing.rows import batch_of
@@ -115,17 +115,27 @@ def found(program: Program, arrivals: Sequence[Arrival]) -> list[Event]:
 
 def told(program: Program, reference: Reference, samples: Sequence[Sample]) -> list[Event]:
     """Return what a reference finds in samples, whatever order they are in."""
-    instances: dict[str, dict[tuple[int, str, int, int], Sample]] = {}
-    for sample in samples:
-        for number, key in program.inputs.places(sample.element):
-            assert key is not None, "what is common to all instances is not checked here"
-            identity = (sample.time, sample.element, sample.sequence, number)
-            instances.setdefault(key, {}).setdefault(identity, sample._replace(input=number))
+    keys = {key for sample in samples for _, key in program.inputs.places(sample.element) if key is not None}
     events = []
-    for key, instance in instances.items():
-        ordinals: dict[int, int] = {}
-        for happened in reference([instance[identity] for identity in sorted(instance)]):
-            ordinal = ordinals[happened.time] = ordinals.get(happened.time, -1) + 1
-            kind, time, value, attributes = happened
-            events.append(Event(program.name, key, kind, time, ordinal, value, attributes))
+    for key in keys:
+        last: dict[tuple[bool, int], int] = {}
+        for kind, time, value, attributes in reference(_of_instance(program, key, samples)):
+            track = kind in (SUPPRESSED, UNSUPPRESSED), time
+            last[track] = last.get(track, -1) + 1
+            events.append(Event(program.name, key, kind, time, last[track], value, attributes))
     return sorted(events, key=lambda event: event.order)
+
+
+def _of_instance(program: Program, key: str, samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples of an instance in order: from the first one that is its own, and what was held by then."""
+    found: dict[tuple[int, str, int, int], tuple[Sample, bool]] = {}
+    for sample in samples:
+        for number, owner in program.inputs.places(sample.element):
+            if owner in (key, None):
+                identity = (sample.time, sample.element, sample.sequence, number)
+                found.setdefault(identity, (sample._replace(input=number), owner is not None))
+    ordered = [found[identity] for identity in sorted(found)]
+    begin = [is_own for _, is_own in ordered].index(True)
+    held = {(sample.element, sample.input): sample for sample, _ in ordered[:begin]}
+    before = [sample for sample, _ in ordered[:begin] if held[sample.element, sample.input] is sample]
+    return before + [sample for sample, _ in ordered[begin:]]
