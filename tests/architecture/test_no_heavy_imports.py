@@ -26,6 +26,8 @@ def loaded_by(module: str) -> set[str]:
         ("archiver.config", DRIVERS | LEARNING | WEB | COMPILER),
         ("archiver.bootstrap", DRIVERS | LEARNING | WEB | COMPILER),
         ("archiver.cli", DRIVERS | LEARNING | WEB | COMPILER),
+        ("analytics.alarms.life", DRIVERS | LEARNING | WEB | COMPILER | CONFIGURATION),
+        ("analytics.alarms.statistics", DRIVERS | LEARNING | WEB | COMPILER | CONFIGURATION),
     ],
 )
 def test_an_import_loads_nothing_heavy(module, heavy):
