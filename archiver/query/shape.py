@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from archiver.model import Kind, SampleBatch, UnsupportedError
 from archiver.model.batch import ELEMENT_TYPE
+from archiver.model.kind import VALUE_KINDS
 
 SETTLE_ROWS = 1_000_000
 """How many rows are held to see which kinds of value there are; beyond them, the last values tell."""
@@ -108,3 +109,17 @@ def sample_columns(batch: SampleBatch, kinds: tuple[Kind, ...]) -> list[pa.Array
     check_kinds(kinds_in(batch), kinds)
     values = [batch.values(kind) for kind, _ in fields_of("value", kinds)]
     return [batch.column("source_time"), *values, *(batch.column(n) for n in ("status", "receive_time", "sequence"))]
+
+
+def samples_in(batch: pa.RecordBatch) -> SampleBatch:
+    """Return the samples that a record batch of `sample_schema` holds."""
+    names = set(batch.schema.names)
+    values: Any = {kind: batch.column(kind.column) for kind in VALUE_KINDS if kind.column in names}
+    return SampleBatch.from_columns(
+        batch.column("element"),
+        batch.column("source_time"),
+        batch.column("value") if "value" in names else values,
+        status=batch.column("status"),
+        receive_time=batch.column("receive_time").to_numpy(),
+        sequence=batch.column("sequence"),
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from archiver.cli.options import Config, Data, From, To, table
 from archiver.model import Interval, InvalidInputError, NotFoundError, SampleBatch, parse_time
 from archiver.model.time import now
 from archiver.query import Query
+from archiver.query.shape import samples_in
 
 rules = typer.Typer(help="Rules over samples: check them, try them on the past.", no_args_is_help=True)
 File = Annotated[Path, typer.Argument(help="Rules in TOML, YAML or JSON.")]
@@ -56,10 +58,10 @@ def try_rules(
         raise InvalidInputError(f"--to {end} is not after --from {start}: swap them")
     found: list[Event] = []
     with connect(config_, data) as face:
-        names = [row["element"] for row in face.elements("*")]
+        kinds = {row["element"]: row["kind"] for row in face.elements("*")}
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(_COLUMNS)
-        for event in try_out(loaded, names, lambda query: _samples(face, query), interval):
+        for event in try_out(loaded, kinds, lambda query: _samples(face, query, kinds), interval):
             writer.writerow(_line(event))
             found.append(event)
     rows = summary(loaded, found, interval)
@@ -101,12 +103,15 @@ def _alarms(config: Path | None, data: Path | None, states: list[str]) -> list[d
         store.close()
 
 
-def _samples(face: Face, query: Query) -> Iterator[SampleBatch]:
-    stream = pa.BufferReader(b"".join(face.query(query, "arrow")))
-    with pa.ipc.open_stream(stream) as reader:
-        for batch in reader:
-            if batch.num_rows:
-                yield SampleBatch(batch).pruned()
+def _samples(face: Face, query: Query, kinds: Mapping[str, str]) -> Iterator[SampleBatch]:
+    """Yield the samples of a query: those of one kind after the other, as the columns of an answer hold one."""
+    by_kind: dict[str, list[str]] = {}
+    for name in query.elements:
+        by_kind.setdefault(kinds[name], []).append(name)
+    for names in by_kind.values():
+        stream = pa.BufferReader(b"".join(face.query(replace(query, elements=tuple(names)), "arrow")))
+        with pa.ipc.open_stream(stream) as reader:
+            yield from (samples_in(batch) for batch in reader if batch.num_rows)
 
 
 def _line(event: Event) -> tuple[object, ...]:
