@@ -10,6 +10,7 @@ LEARNING = {"torch", "sklearn", "scipy", "onnxruntime", "faust"}
 WEB = {"fastapi", "starlette", "uvicorn", "httpx"}
 COMPILER = {"numba", "llvmlite"}
 CONFIGURATION = {"pydantic", "typer"}
+PARSER = {"celpy", "lark", "pendulum", "re2"}
 
 
 def loaded_by(module: str) -> set[str]:
@@ -25,6 +26,7 @@ def loaded_by(module: str) -> set[str]:
         ("archiver.smoothing", DRIVERS | LEARNING | WEB | COMPILER),
         ("archiver.config", DRIVERS | LEARNING | WEB | COMPILER),
         ("archiver.bootstrap", DRIVERS | LEARNING | WEB | COMPILER),
+        ("analytics.events.expressions", DRIVERS | LEARNING | WEB | COMPILER | PARSER),
         ("archiver.cli", DRIVERS | LEARNING | WEB | COMPILER),
         ("analytics.alarms.life", DRIVERS | LEARNING | WEB | COMPILER | CONFIGURATION),
         ("analytics.alarms.statistics", DRIVERS | LEARNING | WEB | COMPILER | CONFIGURATION),

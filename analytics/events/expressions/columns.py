@@ -6,7 +6,7 @@ expression asks for what it does not hold. Columns are not to be changed once th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -122,6 +122,17 @@ class Held:
         """Return that nothing is known in any of `count` rows."""
         return cls(np.zeros(count, bool))
 
+    def rows(self, start: int, end: int) -> Held:
+        """Return a run of rows, without a copy."""
+        texts = self.texts
+        return Held(
+            self.known[start:end],
+            None if self.number is None else self.number[start:end],
+            None if texts is None else Texts(texts.codes[start:end], texts.words),
+            None if self.integer is None else self.integer[start:end],
+            None if self.is_integer is None else self.is_integer[start:end],
+        )
+
     @cached_property
     def unknown(self) -> Mask | None:
         """Where it is not known; None for nowhere."""
@@ -171,6 +182,17 @@ class Input:
         """Return that there was no sample, in `count` rows."""
         return cls(Held.nothing(count), seen=np.zeros(count, bool))
 
+    def rows(self, start: int, end: int) -> Input:
+        """Return a run of rows, without a copy."""
+        return Input(
+            self.value.rows(start, end),
+            None if self.status is None else self.status[start:end],
+            None if self.time is None else self.time[start:end],
+            None if self.previous is None else self.previous.rows(start, end),
+            None if self.good is None else self.good[start:end],
+            None if self.seen is None else self.seen[start:end],
+        )
+
     @cached_property
     def unseen(self) -> Mask | None:
         """Where there is no sample; None for nowhere."""
@@ -205,6 +227,11 @@ class Columns:
     def of(cls, batch: SampleBatch, previous: Held | None = None) -> Columns:
         """Return the samples of a batch as the rows of a rule on one element, each at its own time."""
         return cls(len(batch), {"value": Input.of(batch, previous)}, batch.source_time)
+
+    def rows(self, start: int, end: int, names: Iterable[str]) -> Columns:
+        """Return a run of rows of some inputs, without a copy."""
+        inputs = {name: self.inputs[name].rows(start, end) for name in names}
+        return Columns(end - start, inputs, None if self.times is None else self.times[start:end])
 
 
 def _merged(so_far: NDArray[Any] | None, values: NDArray[Any], here: Mask | None, empty: float) -> NDArray[Any]:

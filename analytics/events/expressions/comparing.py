@@ -65,7 +65,11 @@ def between(sign: str, left: Type, right: Type) -> Callable[[Any, Any], Truth]:
     def run(a: Any, b: Any) -> Truth:
         if isinstance(a, Held) and isinstance(b, Held):
             return _held(sign, a, b)
-        return _floats(compare, first(a), second(b))
+        one, other = first(a), second(b)
+        if sign == "==":  # a text is known not to be the number
+            one = one._replace(may_be_nan=False) if isinstance(a, Held) else one
+            other = other._replace(may_be_nan=False) if isinstance(b, Held) else other
+        return _floats(compare, one, other)
 
     return run
 

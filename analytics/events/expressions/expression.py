@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from analytics.events.expressions.shape import COMPARED, Shape, Type
 from analytics.events.expressions.term import Term
 from analytics.events.expressions.vectors import Numbers, spread, told, truth
 from archiver.model.batch import Mask
+
+RUN = 32_768
+"""Rows that are evaluated at a time: what is made in between does not leave the processor's cache."""
 
 
 class Wanted(StrEnum):
@@ -86,6 +90,7 @@ class Expression:
         """The inputs that it looks at."""
         return frozenset(self.fields)
 
+    @np.errstate(all="ignore")
     def truth(self, columns: Columns) -> NDArray[np.int8]:
         """Return what the condition is at each row: 1 it holds, -1 it does not, 0 unknown.
 
@@ -96,21 +101,36 @@ class Expression:
         """
         if self._term.type not in (Type.BOOL, Type.ANY):
             raise ExpressionError(self.text, f"this is {self._term.type}, and no condition", 0, len(self.text))
-        with np.errstate(all="ignore"):
-            return told(truth(self._term.run(columns)), columns.count)
+        found = [told(truth(result), count) for result, count in self._results(columns)]
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
+    @np.errstate(all="ignore")
     def value(self, columns: Columns) -> tuple[Floats, Mask]:
         """Return the number at each row, and where it is known; NaN where it is not.
 
         A duration is its seconds, and a condition is 1 or 0.
         """
-        run, type_ = self._term.run, self._term.type
-        with np.errstate(all="ignore"):
-            found = run(columns)
-            if type_ is Type.BOOL:
-                holds = truth(found)
-                return spread(Numbers(holds.sure.astype(np.float64), holds.unknown), columns.count)
-            return spread(floats_of(type_)(found), columns.count)
+        found = [spread(self._number(result), count) for result, count in self._results(columns)]
+        if len(found) == 1:
+            return found[0]
+        values, known = zip(*found, strict=True)
+        return np.concatenate(values), np.concatenate(known)
+
+    def _number(self, result: Any) -> Numbers:
+        if self._term.type is not Type.BOOL:
+            return floats_of(self._term.type)(result)
+        holds = truth(result)
+        return Numbers(holds.sure.astype(np.float64), holds.unknown)
+
+    def _results(self, columns: Columns) -> Iterator[tuple[Any, int]]:
+        """Yield what it is at runs of rows that are short enough to stay in a processor's cache, and their lengths."""
+        run, count = self._term.run, columns.count
+        if count <= RUN:
+            yield run(columns), count
+            return
+        for start in range(0, count, RUN):
+            end = min(start + RUN, count)
+            yield run(columns.rows(start, end, self.fields)), end - start
 
     def words(self) -> str:
         """Return what it says, in plain English."""

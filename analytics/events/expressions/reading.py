@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analytics.events.expressions.error import ExpressionError
 from analytics.events.expressions.shape import Type
 from analytics.events.expressions.tree import Node
+from archiver.model import UnsupportedError
 
 if TYPE_CHECKING:
     from lark import Token
@@ -48,9 +49,13 @@ def parse(text: str) -> Node:
     ------
     ExpressionError
         It is too long, or no expression.
+    UnsupportedError
+        The parser is not installed.
     """
-    from celpy.celparser import CELParseError, CELParser
-
+    try:
+        from celpy.celparser import CELParseError, CELParser
+    except ImportError as exc:
+        raise UnsupportedError("expressions need the package cel-python: pip install 'forebay[events]'") from exc
     if len(text) > LONGEST:
         raise ExpressionError(text, f"it has {len(text)} characters, and may have {LONGEST}", LONGEST, len(text))
     try:

@@ -6,8 +6,7 @@ unknown means nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,7 @@ Unknown = Mask | np.bool_ | None
 """Where something is not known; None for nowhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class Truth:
+class Truth(NamedTuple):
     """What holds: certainly, and possibly; unknown is what is possible and not sure.
 
     Parameters
@@ -44,8 +42,7 @@ class Truth:
         return None if self.sure is self.possible else self.possible > self.sure
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+class Numbers(NamedTuple):
     """Floats; `may_be_nan` where arithmetic may have made one that is no number, which is unknown."""
 
     values: Any
@@ -54,11 +51,12 @@ class Numbers:
 
     def settled(self) -> Unknown:
         """Return where it is unknown, with what is no number."""
-        return either(self.unknown, np.isnan(self.values)) if self.may_be_nan else self.unknown
+        if not self.may_be_nan or not np.isnan(np.minimum.reduce(self.values, axis=None, initial=np.inf)):
+            return self.unknown
+        return either(self.unknown, np.isnan(self.values))
 
 
-@dataclass(frozen=True, slots=True)
-class Wholes:
+class Wholes(NamedTuple):
     """Integers of 64 bits, with or without sign; instants and durations in ns."""
 
     values: Any
@@ -98,9 +96,9 @@ def truth(vector: Held | Truth) -> Truth:
 
 def told(found: Truth, count: int) -> NDArray[np.int8]:
     """Return what a condition is at each of `count` rows: 1 it holds, -1 it does not, 0 unknown."""
-    sure = np.broadcast_to(found.sure, count).view(np.int8)
-    possible = sure if found.sure is found.possible else np.broadcast_to(found.possible, count).view(np.int8)
-    result = sure + possible
+    sure = _column(found.sure, count).view(np.int8)
+    possible = sure if found.sure is found.possible else _column(found.possible, count).view(np.int8)
+    result: NDArray[np.int8] = sure + possible
     result -= 1
     return result
 
@@ -109,6 +107,11 @@ def spread(found: Numbers, count: int) -> tuple[Floats, Mask]:
     """Return numbers and where they are known, at each of `count` rows; NaN where they are not."""
     unknown = found.settled()
     if unknown is None:
-        return np.array(np.broadcast_to(found.values, count)), np.ones(count, bool)
-    known = ~np.broadcast_to(unknown, count)
+        return _column(found.values, count), np.ones(count, bool)
+    known: Mask = ~_column(unknown, count)
     return np.where(known, found.values, np.nan), known
+
+
+def _column(values: Any, count: int) -> NDArray[Any]:
+    """Return values as a column: a constant, and only that, is repeated."""
+    return values if np.ndim(values) else np.full(count, values)
