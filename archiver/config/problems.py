@@ -29,6 +29,7 @@ OTHER_WORDS = {
 }
 """What people write for a kind of smoothing, and its name here."""
 
+_SECRET = re.compile(r"(password|secret|token)$", re.IGNORECASE)
 _PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]*@")
 _FIXES = {
     "missing": "missing; add it",
@@ -53,7 +54,7 @@ def explain(error: Any, model: type[BaseModel], prefix: str = "") -> list[str]:
         Where in the file `model` is, with the dot.
     """
     key = prefix + _key(error["loc"])
-    value = error.get("input")
+    value = "***" if _SECRET.search(key) else error.get("input")
     kind = error["type"]
     if kind == "problems":
         return [f"{key}.{problem}" for problem in error["ctx"]["problems"]]

@@ -65,7 +65,7 @@ def post(options: HttpOptions, url: str, body: bytes, headers: Mapping[str, str]
             if answer.is_success:
                 return
             said = without(_beginning(answer, options.timeout / NANOSECONDS), password, token, url)
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as exc:
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict, OSError) as exc:
         raise TransientError(f"{where}: {without(str(exc), password, token, url) or type(exc).__name__}") from exc
     raise _failure(answer, f"{where} answers {answer.status_code}{said}")
 

@@ -27,8 +27,8 @@ from services.events.notify.notifier import PEOPLE, Grouping
 from services.events.notify.secrets import read_secret, without
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
-_NO_MAIL = 500
-"""From this reply code on a server says that trying again makes no sense."""
+_NO_LOGIN = frozenset({530, 534, 535, 538})
+"""Replies that say that one has to log in, or otherwise: of the settings, which somebody will mend."""
 
 
 def _address(value: str) -> str:
@@ -98,7 +98,9 @@ class MailNotifier:
             raise TransientError(without(f"{where}: {_reply(exc.smtp_code, exc.smtp_error)}", password)) from exc
         except smtplib.SMTPResponseException as exc:
             text = without(f"{where}: {_reply(exc.smtp_code, exc.smtp_error)}", password)
-            permanent = exc.smtp_code >= _NO_MAIL and isinstance(exc, smtplib.SMTPDataError | smtplib.SMTPSenderRefused)
+            permanent = _is_permanent(exc.smtp_code) and isinstance(
+                exc, smtplib.SMTPDataError | smtplib.SMTPSenderRefused
+            )
             raise (PermanentError if permanent else TransientError)(text) from exc
         except (smtplib.SMTPException, OSError) as exc:
             raise TransientError(without(f"{where}: {exc or type(exc).__name__}", password)) from exc
@@ -152,8 +154,13 @@ def _of_recipients(
     """Return the error for recipients that were refused; the others have the message already."""
     told = "; ".join(f"{address}: {_reply(*reply)}" for address, reply in refused.items())
     text = f"{where} refuses recipients: {told}{'' if all_of else '; the others have it'}"
-    again = any(code < _NO_MAIL for code, _ in refused.values())
-    return TransientError(text) if again else PermanentError(text)
+    permanent = all(_is_permanent(code) for code, _ in refused.values())
+    return PermanentError(text) if permanent else TransientError(text)
+
+
+def _is_permanent(code: int) -> bool:
+    """Return whether a server says that trying again makes no sense."""
+    return code >= 500 and code not in _NO_LOGIN
 
 
 def _reply(code: int, text: bytes | str) -> str:

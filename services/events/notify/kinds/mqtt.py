@@ -109,6 +109,7 @@ class _Session:
             client.username_pw_set(options.user, password)
         if options.tls:
             context = ssl.create_default_context(cafile=options.ca_file)
+            context.sslsocket_class = _Socket
             if options.certificate is not None:
                 context.load_cert_chain(options.certificate, options.key)
             client.tls_set_context(context)
@@ -160,6 +161,17 @@ class _Session:
     def _on_publish(self, client: Client, data: Any, message: int, reason: ReasonCode, properties: Any) -> None:
         if reason.value >= _FAILURE:
             self._refused[message] = reason
+
+
+class _Socket(ssl.SSLSocket):
+    """A socket that is closed when the other side is not who it should be; paho leaves that to the collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
 
 
 def topic_of(template: str, notice: Notice) -> str:
