@@ -175,8 +175,7 @@ class KafkaBackend(PassingOn):
                 key = json.dumps({"writer": self._writer, "stream": position.stream}).encode()
                 self._produce(producer, self._positions, json.dumps({"offset": position.offset}).encode(), key, 0)
         except KafkaException as exc:
-            self._give_up(producer)
-            raise self._error(exc.args[0]) from exc
+            raise self._error(exc.args[0], self._give_up(producer)) from exc
         except BaseException:
             self._give_up(producer)
             raise
@@ -208,18 +207,25 @@ class KafkaBackend(PassingOn):
                 error = exc.args[0]
                 if error.retriable() and time.monotonic() < end:
                     continue  # the same commit goes on
-                self._give_up(producer)
-                raise self._error(error) from exc
+                raise self._error(error, self._give_up(producer)) from exc
 
-    def _give_up(self, producer: Producer) -> None:
-        """End the transaction without a trace; a producer that cannot do that is replaced, and cut off by the next."""
+    def _give_up(self, producer: Producer) -> KafkaError | None:
+        """End the transaction without a trace, or return why the producer cannot do that.
+
+        Such a producer is replaced, and cut off by the next. What it calls a fatal error before, it names then.
+        """
         try:
             producer.abort_transaction(ANSWER_S)
         except KafkaException as exc:
             _LOG.info("backend %s: %s; it begins anew", self.name, exc)
             self._producer = None
+            reason: KafkaError = exc.args[0]
+            return reason
+        return None
 
-    def _error(self, error: KafkaError) -> ForebayError:
+    def _error(self, error: KafkaError, reason: KafkaError | None) -> ForebayError:
+        if error.code() == KafkaError._FATAL and reason is not None:
+            error = reason
         if error.code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
             return TransientError(
                 f"another process writes to topic {self._options.topic} as {self._writer!r}: "
