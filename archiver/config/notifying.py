@@ -32,7 +32,7 @@ GroupKey = Annotated[str, Field(pattern=r"^(class|priority|rule|key|alarm|labels
 
 
 class MatchSettings(Table):
-    """Which alarms: one pattern of each list has to match; they are names, globs, or regex:<expression>."""
+    """Which alarms: one pattern of each list has to match; it is a name, a glob, or an expression after ``regex:``."""
 
     classes: tuple[Pattern, ...] = Field(("*",), min_length=1, description="patterns of the alarm's class")
     min_priority: int = Field(0, ge=0, le=255, description="its priority, at least; the higher, the more urgent")

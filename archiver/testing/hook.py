@@ -85,7 +85,7 @@ class Hook:
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         hook = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class _Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
@@ -108,7 +108,7 @@ class Hook:
             def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - its name there
                 pass
 
-        return Handler
+        return _Handler
 
 
 def _open_gate() -> threading.Event:

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import json
+import re
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from archiver import config
 from archiver.config import LAST_RUN_FILE
-from archiver.model import ConfigurationError
-from archiver.model.time import NANOSECONDS
+from archiver.model import ConfigurationError, TransientError
+from archiver.model.time import NANOSECONDS, now
+from services.events.notify import Group, Notice, Notifier
+from services.events.notify.kinds.webhook import document, signature
 from services.events.notify.notifier import FORGETFUL, PEOPLE, grouping_of
 
 HOOK = {"name": "ops", "kind": "webhook", "url": "https://hook.example/"}
+
+
+PAGE = (Path(__file__).parents[4] / "docs/how-to/notify.md").read_text(encoding="utf-8")
+
+
+def examples(language):
+    """Return the examples of the page in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def run(text):
+    """Return the names that a program defines."""
+    place = {"__name__": "page"}
+    exec(compile(text, "notify.md", "exec", dont_inherit=True), place)
+    return place
 
 
 def problems(*tables):
@@ -63,3 +85,40 @@ def test_a_secret_is_not_part_of_a_table():
     for key in ("password", "token", "secret"):
         (problem,) = problems({**HOOK, key: "geheim"})
         assert problem.startswith(f"notify[0].{key} = '***': no such key; did you mean '{key}_env'?")
+
+
+def test_the_tables_of_the_page_are_in_order():
+    found = examples("toml")
+    assert len(found) == 5
+    kinds = {config.parse(tomllib.loads(text)).notify[0].kind for text in found}
+    assert kinds == {"mail", "alertmanager", "mqtt", "webhook"}
+
+
+def test_the_receiver_of_the_page_knows_who_it_is_from():
+    place = run(examples("python")[0])
+    sent = str(now() // NANOSECONDS)
+    headers = {"X-Forebay-Timestamp": sent, "X-Forebay-Signature": signature("key", sent, b"{}")}
+    assert place["is_genuine"](headers, b"{}", "key")
+    assert not place["is_genuine"](headers, b"{ }", "key")
+    assert not place["is_genuine"](headers, b"{}", "another")
+    assert not place["is_genuine"]({**headers, "X-Forebay-Timestamp": "1"}, b"{}", "key")
+
+
+def test_the_kind_of_the_page_is_one(tmp_path):
+    place = run(examples("python")[1])
+    kind = place["FileNotifier"]
+    made = kind("own", kind.Options(file=tmp_path / "told"))
+    assert isinstance(made, Notifier)
+    notice = Notice("a", "1", "came", 1, 1, True, "hot", "T1", text="T1 is hot")
+    made.send(Group("own", {}, (notice,), frozenset({notice.id})))
+    assert (tmp_path / "told").read_text() == f"{notice.id} came T1 is hot\n"
+    with pytest.raises(TransientError):
+        kind("own", kind.Options(file=tmp_path)).send(Group("own", {}, (notice,), frozenset({notice.id})))
+
+
+def test_the_document_of_the_page_has_the_fields_of_a_message():
+    notice = Notice("a", "1", "came", 1, 1, True, "hot", "T1")
+    (shown,) = map(json.loads, examples("json"))
+    sent = document(Group("own", {}, (notice,), frozenset({notice.id})))
+    assert set(shown) == set(sent)
+    assert set(shown["notices"][0]) == set(sent["notices"][0])
