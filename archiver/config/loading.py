@@ -56,7 +56,7 @@ def load(
     ConfigurationError
         With every problem found: key, value, fix.
     """
-    document = _read(path) if path is not None else {}
+    document = _anchored(_read(path), path.parent) if path is not None else {}
     env = os.environ if environment is None else environment
     for name, text in env.items():
         if name.startswith(ENVIRONMENT_PREFIX) and "__" in name:
@@ -99,6 +99,15 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigurationError([f"{path}: not JSON: {exc}"]) from exc
     except tomllib.TOMLDecodeError as exc:
         raise ConfigurationError([_syntax_problem(path, text, str(exc))]) from exc
+
+
+def _anchored(document: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a document in which files of rules are found from wherever it is looked at: they lie beside its file."""
+    events = document.get("events")
+    if not isinstance(events, dict) or not isinstance(files := events.get("rules"), list):
+        return document
+    found = [str((folder / file).absolute()) if isinstance(file, str) else file for file in files]
+    return {**document, "events": {**events, "rules": found}}
 
 
 def _syntax_problem(path: Path, text: str, message: str) -> str:

@@ -181,7 +181,7 @@ class EventSettings(Table):
     """What watches the samples."""
 
     rules: tuple[Path, ...] = Field(
-        (), description="files of rules, TOML, YAML or JSON; relative to the data directory"
+        (), description="files of rules, TOML, YAML or JSON; relative to the file that names them"
     )
 
 

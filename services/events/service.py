@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from analytics.alarms.actions import Action
 from analytics.alarms.alarm import Alarm
@@ -144,5 +143,4 @@ def _classes(settings: Settings) -> dict[str, AlarmClass]:
 
 
 def _rules_of_files(settings: Settings) -> list[tuple[str, list[Rule]]]:
-    paths: list[Path] = [settings.data / path for path in settings.events.rules]
-    return [(str(path), load(path)) for path in paths]
+    return [(str(path), load(path)) for path in settings.events.rules]

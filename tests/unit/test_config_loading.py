@@ -1,5 +1,7 @@
 """What a good configuration becomes: defaults, precedence, and the model's values."""
 
+from pathlib import Path
+
 import pytest
 
 from archiver import registry
@@ -106,3 +108,11 @@ def test_settings_come_back_from_json_as_they_were(tmp_path):
     file = tmp_path / "settings.json"
     file.write_text(settings.model_dump_json(exclude={"data", "server"}), encoding="utf-8")
     assert load(file, environment={}) == settings
+
+
+def test_files_of_rules_lie_beside_the_file_that_names_them(tmp_path, monkeypatch):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/forebay.toml").write_text('[events]\nrules = ["rules.toml", "/etc/more.toml"]\n')
+    monkeypatch.chdir(tmp_path)
+    settings = load(Path("site/forebay.toml"), environment={})
+    assert settings.events.rules == (tmp_path / "site/rules.toml", Path("/etc/more.toml"))
