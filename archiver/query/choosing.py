@@ -10,6 +10,7 @@ from archiver.model import Interval
 from archiver.model.holding import Cause, Holding, Lack
 from archiver.query.costs import Costs, rank
 from archiver.query.request import Missing
+from archiver.query.ways import Ways
 
 Healthy = Callable[[str], bool]
 Classes = Callable[[Iterable[str], tuple[str, ...]], list[tuple[tuple[Holding, ...], list[str]]]]
@@ -36,6 +37,8 @@ class Known:
         See `Amount`; it gives None where nobody counted. Without one the backends are asked how much they hold.
     costs : Costs
         Learns from every answer.
+    ways : Ways
+        Learns from every answer whether to have a backend aggregate.
     passed_on : callable
         Gives the backend that alone is given an element and cannot be read, empty when there is none.
     """
@@ -46,6 +49,7 @@ class Known:
     amount: Amount | None = None
     costs: Costs = field(default_factory=Costs)
     passed_on: Callable[[str], str] = lambda name: ""
+    ways: Ways = field(default_factory=Ways)
 
     def is_well(self, backend: str) -> bool:
         """Return whether a backend is healthy and did not fail a reader of late."""

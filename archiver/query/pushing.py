@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from archiver.query.choosing import Step
 from archiver.query.prefetch import Prefetched
 from archiver.query.reading import Reading, timed
 from archiver.query.request import Part
+from archiver.query.ways import Shape
 
 Read = Callable[[Sequence[str], Interval], Iterator[SampleBatch]]
 """Gives the samples of some elements in an interval, from whoever the plan says."""
@@ -49,7 +51,7 @@ class Pushing:
     def cells(self, steps: Sequence[Step]) -> Iterator[Partials]:
         """Yield the cells that have samples, in order, each once.
 
-        What one step alone answers is made by its backend, if that can.
+        What one step alone answers is made by its backend, if that can, and was not seen to take longer so.
         """
         pushed = [step for step in steps if self._is_alone(step, steps) and self._can(step)]
         theirs = {name for step in pushed for name in step.elements}
@@ -70,7 +72,11 @@ class Pushing:
             query.as_of is None
             and query.where is None
             and getattr(reader, "aggregates", frozenset()).issuperset(query.aggregates)  # a protocol costs ten times it
+            and not self.reading.known.ways.is_read_sooner(step.backends[0], self._shape(step))
         )
+
+    def _shape(self, step: Step) -> Shape:
+        return Shape.of(step.elements, self.reading.query.aggregates, self.grid.bucket_ns)
 
     def _local(self, elements: Collection[str], interval: Interval) -> Iterator[Partials]:
         if not elements:
@@ -83,13 +89,19 @@ class Pushing:
         part, interruption = reading.record.part(backend, step), Interruption()
         part.aggregated = True
         waiting = dict.fromkeys(step.elements)
+        rows, seconds = 0, 0.0
         with reading.stop.stopping(interruption.set):
             source = self._ask(step, part, interruption)
             answers = Prefetched(source, backend, interruption, left_s=reading.left_s) if ahead else source
             with closing(answers):
                 try:
                     for answer in answers:
-                        yield from self._completed(answer)
+                        start = time.perf_counter()
+                        cells = self._completed(answer)
+                        seconds += time.perf_counter() - start
+                        if len(cells):
+                            rows += int(cells.numbers["count"].sum())
+                            yield cells
                         for name in answer.elements:
                             del waiting[name]
                 except TransientError as exc:
@@ -98,22 +110,22 @@ class Pushing:
             yield from self._local(waiting, self.grid.interval)
         else:
             reading.record.finished.append(step)
+            reading.known.ways.learn_made(backend, self._shape(step), rows, part.seconds + seconds)
 
     def _ask(self, step: Step, part: Part, interruption: Interruption) -> Generator[Aggregated, None, None]:
         query, reader = self.reading.query, cast(SupportsAggregation, self.reading.readers[step.backends[0]])
         answers = reader.aggregate(step.elements, self.grid, query.aggregates, self.until, groups=query.groups or None)
         yield from timed(answers, lambda answer: len(answer.cells), part, interruption)
 
-    def _completed(self, answer: Aggregated) -> Iterator[Partials]:
-        """Yield the cells of an answer, and of what it leaves."""
+    def _completed(self, answer: Aggregated) -> Partials:
+        """Return the cells of an answer, and of what it leaves."""
         interval = self.grid.interval
         given = [name for name in answer.elements if name not in set(answer.left)] if answer.left else answer.elements
         pieces = [self._numbered(answer)]
         pieces += self._local(answer.left, interval)
         if answer.end < interval.end:
             pieces += self._local(given, Interval(answer.end, interval.end))
-        if len(cells := together(pieces)):
-            yield cells
+        return together(pieces)
 
     def _numbered(self, answer: Aggregated) -> Partials:
         """Return the cells by the places of all elements."""

@@ -103,7 +103,9 @@ class _StepReading:
         """Take what reading cost; of a part that was given up nothing is learnt but that."""
         for backend, part in self._parts.items():
             if not part.trouble and part.seconds:
-                self._reading.known.costs.learn(backend, part.first_s or part.seconds, part.rows, part.seconds)
+                known = self._reading.known
+                known.costs.learn(backend, part.first_s or part.seconds, part.rows, part.seconds)
+                known.ways.learn_read(backend, self._step.elements, part.rows, part.seconds)
 
     def _open(
         self, elements: Sequence[str], interval: Interval, last: Key | None, *, hedged: bool
