@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,14 @@ def filled(column: Truths, starts: Int64s, before: Truths) -> Truths:
     return np.where(last >= np.repeat(starts, sizes), column[last], np.repeat(before, sizes))
 
 
+def said(rows: Rows, place: int) -> float | str | None:
+    """Return what a sample says, as events tell it: a number or a text; None where it is not good."""
+    if not rows.good[place]:
+        return None
+    number = float(rows.number[place])
+    return number if rows.text is None or not np.isnan(number) else rows.text[place]
+
+
 def last_of_instant(rows: Rows) -> Mask:
     """Return which rows are the last ones of their instance and time."""
     result: Mask = (np.diff(rows.key, append=-1) != 0) | (np.diff(rows.time, append=0) != 0)
@@ -97,7 +105,7 @@ class Judged:
     """
 
     held: tuple[Held, ...]
-    last: Truths = field(default_factory=lambda: np.empty((0, 0), np.int8))
+    last: Truths
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,7 @@ class Conditions:
 
     def initial(self) -> Judged:
         """Return the state before the first sample."""
-        return Judged(initial(len(self.names)))
+        return Judged(initial(len(self.names)), np.empty((0, len(self.conditions)), np.int8))
 
     def advance(self, state: Judged, rows: Rows, count: int) -> tuple[Judged, Truths, Truths]:
         """Return the state after some rows, what each condition is at each of them, and what it was before.
@@ -138,8 +146,7 @@ class Conditions:
         """
         held, seen = hold(state.held, rows, count)
         width = len(self.conditions)
-        last = state.last.reshape(-1, width)
-        last = np.concatenate([last, np.zeros((count - len(last), width), np.int8)])
+        last = np.concatenate([state.last, np.zeros((count - len(state.last), width), np.int8)])
         by_name = dict(zip(self.names, seen, strict=True))
         starts = rows.starts()
         own = last[rows.key[starts]]
