@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,9 @@ class Answer:
         self._stop = stop
         self._left = weakref.finalize(self, left)
         self._left.atexit = False
+        # each once, and not by `cached_property`: up to Python 3.11 that holds a lock over all answers while it reads
+        self._kinds: tuple[Kind, ...] | None = None
+        self._schema: pa.Schema | None = None
         self.aggregates = tuple(aggregates)
 
     @classmethod
@@ -124,18 +127,22 @@ class Answer:
         """Samples as `SampleBatch`; aggregates as Arrow record batches of `schema`."""
         return self.record_batches() if self.aggregates else self.rows
 
-    @cached_property
+    @property
     def kinds(self) -> tuple[Kind, ...]:
         """Kinds of value in the answer; to know them, its beginning is read (`archiver.query.shape.settle`)."""
-        kinds, self._rows = settle(self._rows, self._probe)
-        return kinds
+        if self._kinds is None:
+            self._kinds, self._rows = settle(self._rows, self._probe)
+        return self._kinds
 
-    @cached_property
+    @property
     def schema(self) -> pa.Schema:
         """Schema of `record_batches`; its metadata ``forebay.query`` says, in JSON, what was asked of whom."""
-        kinds = self.kinds
-        plain = bucket_schema(self.aggregates, kinds) if self.aggregates else sample_schema(kinds)
-        return plain.with_metadata({b"forebay.query": json.dumps(self._asked).encode()})
+        if self._schema is None:
+            self._schema = self._plain_schema().with_metadata({b"forebay.query": json.dumps(self._asked).encode()})
+        return self._schema
+
+    def _plain_schema(self) -> pa.Schema:
+        return bucket_schema(self.aggregates, self.kinds) if self.aggregates else sample_schema(self.kinds)
 
     def record_batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows as Arrow record batches of `schema`."""

@@ -8,10 +8,8 @@ the value is null when the sample has none. Of a point on a line the status has 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -103,29 +101,28 @@ class WideAnswer(Answer):
         super().__init__(rows, record, elements, asked=asked, stop=stop, left=left)
         self.columns = wide_names(elements)
         self._kinds_of = kinds
+        self._known_kinds: KindsOf | None = None
 
     @property
     def batches(self) -> Iterator[Any]:
         """The rows as Arrow record batches of `schema`."""
         return self.record_batches()
 
-    @cached_property
-    def schema(self) -> pa.Schema:
-        """Schema of `record_batches`; to know it, the first rows are made."""
-        return wide_schema(self._elements, self._settled).with_metadata(
-            {b"forebay.query": json.dumps(self._asked).encode()}
-        )
+    def _plain_schema(self) -> pa.Schema:
+        return wide_schema(self._elements, self._settled())
 
-    @cached_property
     def _settled(self) -> KindsOf:
-        head = next(self._rows, None)
-        rest = self._rows
-        self._rows = iter(()) if head is None else _chained(head, rest)
-        return {name: tuple(kinds) for name, kinds in self._kinds_of().items()}
+        """Return the kinds of value of each element; to know them, the first rows are made."""
+        if self._known_kinds is None:
+            head = next(self._rows, None)
+            rest = self._rows
+            self._rows = iter(()) if head is None else _chained(head, rest)
+            self._known_kinds = {name: tuple(kinds) for name, kinds in self._kinds_of().items()}
+        return self._known_kinds
 
     def record_batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows as Arrow record batches of `schema`."""
-        schema, settled = self.schema, self._settled
+        schema, settled = self.schema, self._settled()
         wide: Iterator[Any] = self.rows
         for rows in wide:
             arrays = [pa.array(rows.time)]

@@ -6,8 +6,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
-
 from archiver.model import SampleBatch
 from archiver.model.time import NANOSECONDS
 from services.appliance.events import EventReader
@@ -16,6 +14,7 @@ from services.appliance.metadata import type_of
 from services.appliance.names import find, plain
 from services.appliance.reading import Reading
 from services.common.security import View
+from services.common.streaming import read_in_turn
 
 
 async def at_time(view: View, names: Sequence[str], time: int, reach: int) -> dict[str, Any]:
@@ -28,7 +27,7 @@ async def at_time(view: View, names: Sequence[str], time: int, reach: int) -> di
     reach : int
         How old a sample may be, ns.
     """
-    return await run_in_threadpool(_at_time, view, names, time, reach)
+    return await read_in_turn(lambda: _at_time(view, names, time, reach))
 
 
 def _at_time(view: View, names: Sequence[str], time: int, reach: int) -> dict[str, Any]:

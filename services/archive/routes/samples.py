@@ -124,7 +124,7 @@ def get_latest(request: Request, archive: Reader, element: SomeElements = None) 
 
 
 @router.get("/v1/samples/at", response_class=Response, responses=FORMATS_DOCS)
-def get_values_at(
+async def get_values_at(
     request: Request,
     archive: Reader,
     element: Elements,
@@ -132,5 +132,10 @@ def get_values_at(
     backend: Annotated[str | None, Parameter(description="ask this backend only")] = None,
 ) -> Response:
     """Return the sample that held at an instant, of each element that has one; `missing` names those there are not."""
-    rows = archive.values_at(element, time_of("time", time), backend)
-    return respond_with(rows, request.headers.get("accept"), archive.unknown(element, rows))
+    instant = time_of("time", time)
+
+    def answer() -> Response:
+        rows = archive.values_at(element, instant, backend)
+        return respond_with(rows, request.headers.get("accept"), archive.unknown(element, rows))
+
+    return await read_in_turn(answer)

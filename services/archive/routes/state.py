@@ -13,6 +13,7 @@ from archiver.model import format_time
 from services.archive.documents import counts_of, total_to_row
 from services.common.parameters import End, Start, interval_of
 from services.common.security import Operator, Reader
+from services.common.streaming import read_in_turn
 
 router = APIRouter(prefix="/v1", tags=["state"])
 
@@ -63,9 +64,10 @@ def get_ledger(
 
 
 @router.get("/explain")
-def explain(archive: Reader, element: str, start: Start, end: End = "now") -> dict[str, Any]:
+async def explain(archive: Reader, element: str, start: Start, end: End = "now") -> dict[str, Any]:
     """Return what became of the samples of an element in an interval, in words and numbers."""
-    return archive.explain(element, interval_of(start, end)).to_dict()
+    interval = interval_of(start, end)
+    return await read_in_turn(lambda: archive.explain(element, interval).to_dict())
 
 
 def _backend(state: BackendState) -> dict[str, Any]:

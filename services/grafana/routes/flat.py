@@ -16,6 +16,7 @@ from archiver.pipeline.activity import SCHEMA, ordered
 from archiver.query import Join, Query
 from services.common.errors import BadParameterError
 from services.common.security import Reader, View
+from services.common.streaming import read_in_turn
 from services.grafana import samples, tables
 from services.grafana.evaluating import HOLD_NS
 from services.grafana.marks import COLUMNS, marks
@@ -142,7 +143,7 @@ def search(
 
 
 @router.get("/annotations", response_class=Response)
-def drawn(
+async def drawn(
     view: Reader,
     form: Form,
     start: From = "now-1h",
@@ -150,8 +151,8 @@ def drawn(
     element: Annotated[list[str] | None, Parameter(description="as of series")] = None,
 ) -> Response:
     """Return what is drawn over a plot: sources that were not there, backends that are behind."""
-    names = _named(view, [name for name in element or () if name])
-    return tables.respond(marks(view, list(names), _interval(start, end)), COLUMNS, form)
+    names, interval = _named(view, [name for name in element or () if name]), _interval(start, end)
+    return await read_in_turn(lambda: tables.respond(marks(view, list(names), interval), COLUMNS, form))
 
 
 def _named(view: View, texts: list[str]) -> tuple[str, ...]:

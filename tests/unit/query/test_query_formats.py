@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import math
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from archiver.backends.memory import MemoryBackend
 from archiver.model import Interval, InvalidInputError, Kind, SampleBatch, format_time
 from archiver.ports import BackendContext, Options
 from archiver.query import Answer, Query, execute, formats, text
+from archiver.query.record import Record
+from archiver.testing.patience import SOON_S
 
 VALUES = {
     Kind.FLOAT: [1.0, -0.0, 0.1, 1e300, 5e-324, math.nan, math.inf, -math.inf, 123456789012.5],
@@ -205,3 +208,24 @@ def test_floats_as_text_read_back_as_the_same_bits(values):
     written = text.csv_values({Kind.FLOAT: array}).to_pylist()
     back = [None if field == "" else float(field) for field in written]
     assert [repr(value) for value in back] == [repr(value) for value in values]
+
+
+def test_an_answer_that_waits_for_its_first_rows_holds_up_no_other(batch):
+    waits, go = threading.Event(), threading.Event()
+
+    def rows():
+        waits.set()
+        assert go.wait(SOON_S)
+        yield batch
+
+    slow = threading.Thread(target=lambda: body(Answer(rows(), Record(), batch.elements), "arrow"))
+    slow.start()
+    assert waits.wait(SOON_S)
+    quick = threading.Thread(target=lambda: body(Answer.of(batch), "arrow"))
+    quick.start()
+    quick.join(SOON_S)
+    held_up = quick.is_alive()
+    go.set()
+    slow.join()
+    quick.join()
+    assert not held_up
