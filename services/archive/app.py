@@ -99,6 +99,7 @@ def create_app(
     app.add_api_route("/openapi.json", lambda: app.openapi(), include_in_schema=False, dependencies=[_API])
     for part in parts:
         app.router.routes.extend(part.routes)
+    app.state.parts = parts
     app.mount("/", Pages("services.web"))
     check_declared(app)
     return app

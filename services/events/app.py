@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -11,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from services.common import problems
 from services.common.security import Guard, check_declared
+from services.events.metrics import expose
 from services.events.routes import alarms, events, rules
 from services.events.service import EventService
 from services.events.waking import Waking
@@ -42,6 +44,7 @@ def create_app(guard: Guard) -> FastAPI:
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.guard = guard
+    app.state.expose = partial(expose, service)
     problems.install(app)
     for module in (events, alarms, rules):
         app.include_router(module.router)

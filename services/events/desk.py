@@ -12,7 +12,7 @@ from analytics.alarms.actions import Action
 from analytics.alarms.alarm import Alarm, Occurrence
 from analytics.events.event import Event
 from analytics.events.rules.documents import Rule
-from archiver.model import Interval, NotFoundError
+from archiver.model import Interval, NotFoundError, format_time
 from archiver.model.time import now
 from services.common.security import View
 from services.events.commit import unknown_alarm
@@ -131,6 +131,28 @@ class Desk:
         self._view.check_whole()
         what = {"rule": rule.name, "version": rule.version}
         return self._record("put rule", what, lambda: self._service.put_rule(rule, self.user))
+
+    def recalculate(self, name: str, interval: Interval, find: Callable[[Rule], Sequence[Event]]) -> list[Frame]:
+        """Put in place of the frames that a rule opened in an interval those that it finds now; annotations stay.
+
+        Parameters
+        ----------
+        name : str
+        interval : Interval
+        find : callable
+            Gives the events of the rule.
+        """
+        self._view.check_whole()
+        rule = self._service.rulebook.get(name)
+        what = {"rule": name, "start": format_time(interval.start), "end": format_time(interval.end)}
+
+        def calculate() -> list[Frame]:
+            frames = Frame.of(find(rule))
+            with self._service.store.commit() as commit:
+                commit.recalculate(name, interval, frames)
+            return frames
+
+        return self._record("recalculate frames", what, calculate)
 
     def remove_rule(self, name: str) -> None:
         """Take a rule out."""

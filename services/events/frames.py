@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from analytics.events.event import Event
+from analytics.events.event import CAME, GONE, HAPPENED, Event
 from archiver.model import format_time
 
 
@@ -39,6 +39,20 @@ class Frame:
         told = {**opening.attributes, **({} if closing is None else closing.attributes)}
         closed = None if closing is None else closing.time
         return cls(opening.id, opening.rule, opening.key, opening.time, closed, told)
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> list[Frame]:
+        """Return the frames of events in order: of came until gone, or open; what has no length is one, too."""
+        open_, frames = dict[tuple[str, str], Event](), list[Frame]()
+        for event in events:
+            place = event.rule, event.key
+            if event.kind == CAME:
+                open_[place] = event
+            elif event.kind == HAPPENED:
+                frames.append(cls.between(event, event))
+            elif event.kind == GONE and place in open_:
+                frames.append(cls.between(open_.pop(place), event))
+        return sorted(frames + [cls.between(event) for event in open_.values()], key=lambda frame: frame.opened)
 
     @property
     def duration_ns(self) -> int | None:

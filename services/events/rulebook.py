@@ -82,6 +82,18 @@ class Rulebook:
         """Return the newest version of each rule that was not taken out, by name."""
         return [version for version in self._newest() if version.rule is not None]
 
+    def get(self, name: str) -> Rule:
+        """Return a rule in force.
+
+        Raises
+        ------
+        NotFoundError
+        """
+        version = self._found(name)
+        if version is None or version.rule is None:
+            raise self._unknown(name)
+        return version.rule
+
     def history(self, name: str) -> Sequence[RuleVersion]:
         """Return every version of a rule, the newest first.
 

@@ -155,6 +155,31 @@ def test_a_dry_run_counts_alarms_and_writes_nothing(ask: Ask) -> None:
     assert ask("/v1/events?start=now-1d")["events"] == []
 
 
+def test_a_recalculation_takes_late_samples_in_and_keeps_what_was_written(ask: Ask) -> None:
+    now = time.time_ns()
+    send(ask, "T1", 85.0, now - 50_000_000_000)
+    send(ask, "T1", 70.0, now - 10_000_000_000)
+    until(lambda: ask("/v1/frames?start=now-1h")["frames"] and ask("/v1/frames?start=now-1h")["frames"][0]["closed"])
+    (frame,) = ask("/v1/frames?start=now-1h")["frames"]
+    ask(f"/v1/frames/{frame['id']}/annotations", {"text": "looked at"}, "POST")
+    send(ask, "T1", 70.0, now - 30_000_000_000)  # too late for the rule
+    job = ask("/v1/rules/hot/recalculate", {"start": "now-1h"}, "POST")
+    until(lambda: ask(f"/v1/jobs/{job['id']}")["state"] == "done")
+    (mended,) = ask("/v1/frames?start=now-1h")["frames"]
+    assert (mended["id"], mended["duration_s"]) == (frame["id"], 20.0)
+    assert [note["text"] for note in mended["annotations"]] == ["looked at"]
+    assert ask("/v1/rules")["status"]["late"] == 1
+
+
+def test_rules_and_alarms_are_counted(data: Path) -> None:
+    with running_service(data) as service:
+        send(asking(service.url), "T1", 85.0)
+        until(lambda: active(asking(service.url)))
+        text = httpx.get(f"{service.url}/metrics", timeout=SOON_S).text
+    assert "forebay_rules 1" in text
+    assert 'forebay_alarms{state="active_unacknowledged"} 1' in text
+
+
 def test_live_alarms(data: Path) -> None:
     with running_service(data) as service:
         ask = asking(service.url)

@@ -47,4 +47,7 @@ def metrics(request: Request, archive: TheArchive, view: Reader) -> Response:
     expose_service(len(state.connections), state.live.watchers, state.jobs.counts(), text)
     state.queries.expose(text)
     state.requests.expose(text)
+    for part in state.parts:
+        if (more := getattr(part.state, "expose", None)) is not None:
+            more(text)
     return Response(text.render(), media_type=MEDIA_TYPE)

@@ -8,16 +8,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from analytics.events.event import Event
 from analytics.events.rules.documents import Rule
 from analytics.events.rules.loading import parse_rule
 from analytics.events.rules.programs import words_of
-from archiver.model import InvalidInputError, SampleBatch
+from archiver.model import Interval, InvalidInputError, SampleBatch
 from archiver.query import Query
 from services.common.later import work_later
 from services.common.parameters import interval_of
-from services.common.security import Reader
+from services.common.security import Operator, Reader, View
 from services.common.security.view import Progress
-from services.events.dependencies import AdministratorDesk, ReaderDesk, TheService
+from services.events.dependencies import AdministratorDesk, OperatorDesk, ReaderDesk, TheService
 from services.events.rulebook import RuleVersion
 from services.events.trial import summary, try_out
 
@@ -44,7 +45,16 @@ _ONE: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {
 Document = Annotated[dict[str, Any], Body(description="a rule as in a file", examples=[_DOCUMENT])]
 
 
-class Trial(BaseModel):
+class Past(BaseModel):
+    """Of what time."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"start": "now-7d", "end": "now"}})
+
+    start: str = Field(description="ISO-8601 with a zone, or now-7d")
+    end: str = Field("now", description="not included; as start")
+
+
+class Trial(Past):
     """Rules to try, and on which past."""
 
     model_config = ConfigDict(
@@ -52,8 +62,6 @@ class Trial(BaseModel):
     )
 
     rules: list[dict[str, Any]] = Field(min_length=1)
-    start: str = Field(description="ISO-8601 with a zone, or now-7d")
-    end: str = Field("now", description="not included; as start")
     shown: int = Field(1000, ge=0, le=100_000, description="most events that are listed; all are counted")
 
 
@@ -80,11 +88,7 @@ def try_rules(request: Request, view: Reader, trial: Trial) -> Response:
     interval = interval_of(trial.start, trial.end)
 
     def work(tell: Progress) -> dict[str, Any]:
-        def ask(query: Query) -> Iterator[SampleBatch]:
-            return (rows for rows in view.query(query).rows if isinstance(rows, SampleBatch))
-
-        names = [version.name for version in view.elements()]
-        events = list(try_out(rules, names, ask, interval, tell))
+        events = _events(rules, view, interval, tell)
         return {"summary": summary(rules, events, interval), "events": [e.to_row() for e in events[: trial.shown]]}
 
     asked = {"rules": trial.rules, "start": trial.start, "end": trial.end, "shown": trial.shown, "what": "rules test"}
@@ -110,11 +114,38 @@ def put_rule(desk: AdministratorDesk, name: str, document: Document) -> dict[str
     return _row(desk.put_rule(rule))
 
 
+@router.post("/{name}/recalculate", status_code=202)
+def recalculate(request: Request, desk: OperatorDesk, view: Operator, name: str, past: Past) -> Response:
+    """Begin a job that puts in place of the frames of an interval those that the rule finds in it now.
+
+    That is for late samples, and for a rule that was changed. Alarms stay as they were, and so does what was written
+    about frames.
+    """
+    interval = interval_of(past.start, past.end)
+
+    def work(tell: Progress) -> dict[str, Any]:
+        frames = desk.recalculate(name, interval, lambda rule: _events([rule], view, interval, tell))
+        return {"frames": len(frames)}
+
+    asked = {"what": "recalculate", "rule": name, "start": past.start, "end": past.end}
+    return work_later(request, view, asked, work)
+
+
 @router.delete("/{name}", status_code=204)
 def remove_rule(desk: AdministratorDesk, name: str) -> Response:
     """Take a rule out; its history and what it found stay, and its alarms are over."""
     desk.remove_rule(name)
     return Response(status_code=204)
+
+
+def _events(rules: list[Rule], view: View, interval: Interval, tell: Progress) -> list[Event]:
+    """Return what rules find in what a caller sees."""
+
+    def ask(query: Query) -> Iterator[SampleBatch]:
+        return (rows for rows in view.query(query).rows if isinstance(rows, SampleBatch))
+
+    names = [version.name for version in view.elements()]
+    return list(try_out(rules, names, ask, interval, tell))
 
 
 def _named(name: str, document: dict[str, Any]) -> Rule:
