@@ -35,8 +35,10 @@ from archiver.model.time import NANOSECONDS, format_duration
 
 DEEPEST = 50
 """Levels of brackets, functions and choices in one another."""
-_FUNCTIONS: dict[str, Builder] = {**functions.FUNCTIONS, **texts.FUNCTIONS, **times.FUNCTIONS}
-_METHODS: dict[str, Builder] = {**texts.METHODS, **times.METHODS}
+FUNCTIONS: dict[str, Builder] = {**functions.FUNCTIONS, **texts.FUNCTIONS, **times.FUNCTIONS}
+"""By name; `has`, which takes a name and no value, is one of its own."""
+METHODS: dict[str, Builder] = {**texts.METHODS, **times.METHODS}
+"""Functions that are written after a dot."""
 _SIGNS = {"lt": "<", "le": "<=", "ge": ">=", "gt": ">", "eq": "==", "ne": "!=", "in": "in"}
 _REFUSED = {
     **dict.fromkeys(
@@ -304,7 +306,7 @@ class Checker:
         token, arguments = tree.children[0], given(tree.children[1:])
         if token == "has":
             return self._has(tree, arguments)
-        return self._called(str(token), token, tree, arguments, _FUNCTIONS)
+        return self._called(str(token), token, tree, arguments, FUNCTIONS)
 
     def _has(self, tree: Node, arguments: list[Node]) -> Term:
         inner = unwrapped(arguments[0]) if len(arguments) == 1 else tree
@@ -318,8 +320,8 @@ class Checker:
     def _method(self, tree: Node) -> Term:
         owner, token, arguments = unwrapped(tree.children[0]), tree.children[1], given(tree.children[2:])
         if owner.data == "ident" and owner.children[0] == "math" and not self._names.is_object("math"):
-            return self._called(f"math.{token}", token, tree, arguments, _FUNCTIONS)
-        return self._called(str(token), token, tree, [tree.children[0], *arguments], _METHODS)
+            return self._called(f"math.{token}", token, tree, arguments, FUNCTIONS)
+        return self._called(str(token), token, tree, [tree.children[0], *arguments], METHODS)
 
     def _called(self, name: str, token: Node, tree: Node, arguments: list[Node], known: dict[str, Builder]) -> Term:
         if name in _REFUSED:

@@ -162,6 +162,8 @@ class Input:
         Whether its last sample is good; where its value is known when left out.
     seen : ndarray of bool, optional
         Where there is a sample at all; everywhere when left out.
+    is_open : bool
+        Its sample is yet to be chosen: all about it is unknown, even whether it is good, or has a value.
     """
 
     value: Held
@@ -170,6 +172,7 @@ class Input:
     previous: Held | None = None
     good: Mask | None = None
     seen: Mask | None = None
+    is_open: bool = False
 
     @classmethod
     def of(cls, batch: SampleBatch, previous: Held | None = None) -> Input:
@@ -182,6 +185,11 @@ class Input:
         """Return that there was no sample, in `count` rows."""
         return cls(Held.nothing(count), seen=np.zeros(count, bool))
 
+    @classmethod
+    def open(cls, count: int) -> Input:
+        """Return that its sample is yet to be chosen, in `count` rows."""
+        return cls(Held.nothing(count), seen=np.zeros(count, bool), is_open=True)
+
     def rows(self, start: int, end: int) -> Input:
         """Return a run of rows, without a copy."""
         return Input(
@@ -191,6 +199,7 @@ class Input:
             None if self.previous is None else self.previous.rows(start, end),
             None if self.good is None else self.good[start:end],
             None if self.seen is None else self.seen[start:end],
+            self.is_open,
         )
 
     @cached_property

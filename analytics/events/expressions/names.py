@@ -73,6 +73,8 @@ class Names:
 
         def run(columns: Columns) -> Truth:
             given = columns.inputs[name]
+            if given.is_open:
+                return Truth(np.False_, np.True_)
             unknown = given.unseen if field == "good" else read(columns, given).unknown
             known = np.True_ if unknown is None else ~unknown
             return Truth(known, known)
@@ -95,6 +97,8 @@ def _previous(columns: Columns, given: Input) -> Held:
 
 
 def _good(_: Columns, given: Input) -> Truth:
+    if given.is_open:
+        return Truth(np.False_, np.True_)
     good = given.value.known if given.good is None else given.good
     return Truth(good, good)
 

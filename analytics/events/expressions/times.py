@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from analytics.events.expressions.columns import Columns
 from analytics.events.expressions.functions import Builder, Call
 from analytics.events.expressions.shape import Type
 from analytics.events.expressions.term import Term
@@ -15,7 +17,7 @@ from archiver.model import InvalidInputError
 from archiver.model.time import NANOSECONDS, format_duration, format_time, parse_duration, parse_time
 
 _EITHER = frozenset({Type.DURATION, Type.INSTANT})
-_MINUTE, _HOUR, _DAY = 60 * NANOSECONDS, 3600 * NANOSECONDS, 86_400 * NANOSECONDS
+Take = Callable[[pa.Array], pa.Array]
 
 
 def _written(type_: Type, read: Callable[[str], int], tell: Callable[[int], str]) -> Builder:
@@ -56,39 +58,46 @@ def _instant(text: str) -> int:
     return parse_time(text)
 
 
-def _part(word: str, unit: int, modulus: int, of_duration: int) -> Builder:
-    """Return what builds a part of an instant in UTC, or the whole units of a duration."""
+def _part(word: str, take: Take, unit_ns: int = 0) -> Builder:
+    """Return what builds a part of an instant, in UTC or in a time zone; or of a duration, the whole units in it."""
 
     def build(call: Call) -> Term:
-        (term,) = call.take(_EITHER)
-        run = term.run
-
-        def instants(columns: Columns) -> Wholes:
-            found = run(columns)
-            return Wholes(found.values // unit % modulus, found.unknown)
-
-        def durations(columns: Columns) -> Wholes:
-            found = run(columns)
-            return Wholes((found.values - np.fmod(found.values, of_duration)) // of_duration, found.unknown)
-
-        if term.type is Type.DURATION:
-            return Term(Type.INT, durations, f"{term.words} in {word}s")
-        return Term(Type.INT, instants, f"the {word} of {term.words} in UTC")
+        first = call.arguments[0]
+        run = first.run
+        if unit_ns and first.type is Type.DURATION:
+            call.take(Type.DURATION)
+            return Term(Type.INT, lambda columns: _units(run(columns), unit_ns), f"{first.words} in {word}s")
+        zone = None
+        if len(call.arguments) > 1:
+            zone = _zone(call, call.take(Type.INSTANT, Type.TEXT)[1])
+        else:
+            call.take(_EITHER if unit_ns else Type.INSTANT)
+        told = f"the {word} of {first.words} in {zone or 'UTC'}"
+        return Term(Type.INT, lambda columns: _taken(run(columns), take, zone), told)
 
     return build
 
 
-def _weekday(call: Call) -> Term:
-    (term,) = call.take(Type.INSTANT)
-    run = term.run
+def _zone(call: Call, term: Term) -> str:
+    """Return the time zone that an argument names."""
+    zone = term.constant
+    if not isinstance(zone, str):
+        raise call.error("the time zone is written out, such as 'Europe/Berlin'", term)
+    try:
+        _taken(Wholes(np.int64(0)), pc.hour, zone)
+    except pa.ArrowInvalid:
+        raise call.error(f"there is no time zone {zone!r} here; write one such as 'Europe/Berlin'", term) from None
+    return zone
 
-    def days(columns: Columns) -> Wholes:
-        found = run(columns)
-        return Wholes(
-            (found.values // _DAY + 4) % 7, found.unknown
-        )  # the epoch began on a Thursday, and a week on Sunday
 
-    return Term(Type.INT, days, f"the day of the week of {term.words} in UTC, Sunday being 0,")
+def _taken(found: Wholes, take: Take, zone: str | None) -> Wholes:
+    instants = pa.array(np.atleast_1d(found.values)).cast(pa.timestamp("ns", zone))
+    parts = take(instants).to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
+    return Wholes(parts.reshape(np.shape(found.values))[()], found.unknown)
+
+
+def _units(found: Wholes, unit_ns: int) -> Wholes:
+    return Wholes((found.values - np.fmod(found.values, unit_ns)) // unit_ns, found.unknown)
 
 
 FUNCTIONS: dict[str, Builder] = {
@@ -96,8 +105,9 @@ FUNCTIONS: dict[str, Builder] = {
     "timestamp": _written(Type.INSTANT, _instant, _dated),
 }
 METHODS: dict[str, Builder] = {
-    "getHours": _part("hour", _HOUR, 24, _HOUR),
-    "getMinutes": _part("minute", _MINUTE, 60, _MINUTE),
-    "getSeconds": _part("second", NANOSECONDS, 60, NANOSECONDS),
-    "getDayOfWeek": _weekday,
+    "getHours": _part("hour", pc.hour, 3600 * NANOSECONDS),
+    "getMinutes": _part("minute", pc.minute, 60 * NANOSECONDS),
+    "getSeconds": _part("second", pc.second, NANOSECONDS),
+    "getDate": _part("day of the month", pc.day),
+    "getDayOfWeek": _part("day of the week (0 is Sunday)", partial(pc.day_of_week, week_start=7)),
 }

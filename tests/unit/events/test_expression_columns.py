@@ -3,6 +3,7 @@
 import math
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -278,6 +279,17 @@ def test_the_parts_of_an_instant_are_in_utc():
     assert value("a.time.getMinutes()", a=a) == [2.0, 0.0]
     assert value("a.time.getSeconds()", a=a) == [3.0, 0.0]
     assert value("a.time.getDayOfWeek()", a=a) == [1.0, 0.0]
+    assert value("a.time.getDate()", a=a) == [5.0, 28.0]
+
+
+@pytest.mark.skipif(not Path("/usr/share/zoneinfo/Europe/Berlin").exists(), reason="needs the system's tzdata")
+def test_the_parts_of_an_instant_in_a_time_zone():
+    summer, winter = 1_751_320_800 * SECOND, 1_767_222_000 * SECOND  # 2025-06-30 22:00 and 2025-12-31 23:00 in UTC
+    a = Input(column(1.0, 1.0), time=np.array([summer, winter], np.int64))
+    assert value("a.time.getHours('Europe/Berlin')", a=a) == [0.0, 0.0]
+    assert value("a.time.getDate('Europe/Berlin')", a=a) == [1.0, 1.0]
+    assert truth("a.time.getHours('Asia/Kolkata') == 3 && a.time.getMinutes('Asia/Kolkata') == 30", a=a) == [1, -1]
+    assert truth("timestamp('2025-06-30T22:00:00Z').getHours('Europe/Berlin') == 0", a=a) == [1, 1]
 
 
 # -- texts ------------------------------------------------------------------------------------------------
