@@ -39,3 +39,35 @@ def test_a_key_is_asked_for_kept_for_the_tab_and_asked_for_again(archive, opened
 
 def answered(answer):
     return "/v1/" in answer.url and answer.ok
+
+
+def test_a_wrong_key_is_tried_once_and_a_revoked_one_is_asked_for_however_often_it_came(tmp_path, opened):
+    text, _ = Keys(tmp_path).create("page", [Role.READ])
+    other, _ = Keys(tmp_path).create("other", [Role.READ])
+    with running_service(tmp_path) as service:
+        page, _ = opened(service.url, "#/storage")
+        dialog, note = page.locator("#key-dialog"), page.locator("#key-note")
+        dialog.wait_for(state="visible")
+        asked = []
+        page.on("request", lambda request: asked.append(request.headers.get("authorization")))
+        for wrong in ("forebay_wrong", "a key with spaces", "schlüssel"):
+            page.fill("#key", wrong)
+            page.click("text=Go on")
+            note.filter(has_text="not valid, or not any more").wait_for()
+        assert [one for one in asked if one] == ["Bearer forebay_wrong"]
+        page.fill("#key", text)
+        page.keyboard.press("Enter")
+        dialog.wait_for(state="hidden")
+        page.locator("#letters", has_text="None waits").wait_for()
+        Keys(tmp_path).revoke("page")
+        for _ in range(4):  # each time with a burst of requests: the archive soon looks at no wrong key any more
+            page.evaluate("(text) => sessionStorage.setItem('forebay-key', text)", text)
+            page.reload()
+            dialog.wait_for(state="visible")
+        page.fill("#key", "forebay_wrong")
+        page.keyboard.press("Enter")
+        note.filter(has_text="too many wrong credentials").wait_for()
+        page.fill("#key", other)
+        page.keyboard.press("Enter")
+        dialog.wait_for(state="hidden")
+        page.locator("#letters", has_text="None waits").wait_for()

@@ -289,3 +289,101 @@ def test_it_fits_the_screen(opened, url, tmp_path, width, height, scheme):
     assert page.evaluate(small) == 0
     (tmp_path / f"trends-{width}-{scheme}.png").write_bytes(page.screenshot(full_page=True))  # for a person to look at
     assert problems == []
+
+
+def touch(page, kind, *points):
+    fingers = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+    page.devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+
+@pytest.mark.parametrize("is_steep", [False, True], ids=["side by side", "steep"])
+def test_two_fingers_zoom_about_what_is_between_them(opened, post, url, is_steep):
+    post(url, rows("PINCH", [(s, float(s % 9), 0) for s in range(-100, 300)]))
+    page, problems = opened(url, trends("PINCH"), has_touch=True, viewport={"width": 390, "height": 844})
+    page.devtools = page.context.new_cdp_session(page)
+    wait_for(page, "view.plot.dots?.PINCH > 0")
+    page.locator("#plot").scroll_into_view_if_needed()
+    box = page.locator("#plot .u-over").bounding_box()
+    middle, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def fingers(apart):
+        across, up = (apart * 0.05, apart) if is_steep else (apart, 0)
+        return (middle - across / 2, y - up / 2), (middle + across / 2, y + up / 2)
+
+    touch(page, "touchStart", *fingers(60))
+    for apart in (70, 90, 120):
+        touch(page, "touchMove", *fingers(apart))
+    wait_for(page, "Math.abs(Number(view.plot.to - view.plot.from) - 50e9) < 4e9")
+    assert abs(asked(page, f"Number((view.plot.to + view.plot.from) / 2n - {T0}n)") - 50 * SECOND) < 3 * SECOND
+    touch(page, "touchMove", *fingers(60))
+    touch(page, "touchEnd")
+    wait_for(page, "Math.abs(Number(view.plot.to - view.plot.from) - 100e9) < 8e9")
+    wait_for(page, "location.hash.includes('from=')")
+    assert problems == []
+
+
+RED = """(from, to) => {  // how tall the red is that is painted between two parts of the width, canvas px
+  const { canvas, chart: { bbox: { left, top, width, height } } } = view.plot;
+  const wide = Math.max(1, Math.round((to - from) * width));
+  const copy = new OffscreenCanvas(wide, height).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, Math.round(left + from * width), top, wide, height, 0, 0, wide, height);
+  const { data } = copy.getImageData(0, 0, wide, height);
+  const isRed = (i) => data[i] > 150 && data[i + 1] < 80 && data[i + 2] < 90;
+  const rows = new Set();
+  for (let i = 0; i < data.length; i += 4) if (isRed(i)) rows.add(Math.floor(i / 4 / wide));
+  return rows.size;
+}"""
+
+
+def test_bad_quality_is_seen_among_more_samples_than_there_is_room_for(opened, post, url, tmp_path):
+    number = 40_000
+    status = [1 << 5 if 0.4 <= i / number < 0.6 or i == number * 8 // 10 else 0 for i in range(number)]
+    times = [T0 + i * 100 * SECOND // number for i in range(number)]
+    post(
+        url,
+        {
+            "element": "DENSE",
+            "source_time": times,
+            "value": [(i * 7 % 10) / 2 for i in range(number)],
+            "status": status,
+        },
+    )
+    page, problems = opened(url, trends("DENSE"), color_scheme="light")
+    wait_for(page, "view.plot.dots?.DENSE > 500")
+
+    def red(start, end):
+        return asked(page, f"({RED})({start}, {end})")
+
+    until(lambda: red(0.42, 0.58) > 0)
+    band = asked(page, "Math.abs(view.plot.chart.valToPos(0, 'y0', true) - view.plot.chart.valToPos(4.5, 'y0', true))")
+    assert red(0.42, 0.58) > 0.9 * band
+    assert red(0.45, 0.47) > 0.9 * band  # from the lowest to the highest, wherever one looks
+    assert red(0.02, 0.38) == red(0.62, 0.78) == red(0.82, 0.98) == 0
+    assert 2 <= red(0.79, 0.81) < 0.3 * band  # one alone
+    (tmp_path / "bad.png").write_bytes(page.screenshot())  # for a person to look at
+    assert problems == []
+
+
+def test_a_journal_that_is_gone_is_followed_from_its_beginning(opened, post, url):
+    page, _ = opened(url, "#/load")
+    page.wait_for_selector("#drop")
+    asked_after = []
+
+    def live(route):
+        asked_after.append(route.request.headers.get("last-event-id"))
+        if len(asked_after) == 1:  # what another archive had said here before
+            route.fulfill(content_type="text/event-stream", body='id: gone:7\nevent: latest\ndata: {"samples":[]}\n\n')
+        else:
+            route.continue_()
+
+    page.route("**/v1/live?*", live)
+    answers = []
+    page.on("response", lambda answer: answers.append(answer.status) if "/v1/live?" in answer.url else None)
+    page.goto(f"{url}/{trends(ELEMENT, last=60)}")
+    until(lambda: page.wait_for_timeout(50) or len(answers) >= 3)
+    assert asked_after[:3] == [None, "gone:7", None]
+    assert answers[:3] == [200, 400, 200]
+    newest = f"view.series.at('{ELEMENT}', view.plot.to - 1n)?.time"
+    was = asked(page, f"String({newest})")
+    wait_for(page, f"String({newest}) !== '{was}'")
+    assert "come in" not in page.text_content("#plot-note")

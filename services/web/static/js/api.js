@@ -1,6 +1,9 @@
 // Asking the archive: with the key if there is one, its problems as errors, its text as rows.
 
 const KEY = "forebay-key";
+const WRONG_KEY = "This key is not valid, or not any more.";
+const RETRY_MS = 1000; // of a connection that ended
+const MOST_RETRY_MS = 10_000;
 let asked = null;
 
 /** What the archive said instead of an answer: `status`, `type` and the whole `problem`. */
@@ -108,25 +111,33 @@ function readRow(text, at, row) {
 
 /**
  * Watch elements: `told(event, data)` for each server-sent event until `signal` aborts. When the connection ends it
- * is made again, and goes on after the last event; `told("lost", error)` says so meanwhile.
+ * is made again, and goes on after the last event; `told("lost", error)` says so meanwhile. An archive that does not
+ * know the last event any more is asked from the beginning: `latest` comes again.
  */
 export async function live(elements, told, signal, every = "250ms") {
   const query = new URLSearchParams([...elements.map((name) => ["element", name]), ["every", every]]);
   let last = "";
+  let pause = RETRY_MS;
   while (!signal.aborted) {
     try {
       const headers = last ? { "Last-Event-ID": last } : {};
       const answer = await ask(`/v1/live?${query}`, { accept: "text/event-stream", headers, signal });
       for await (const { id, event, data } of eventsOf(answer.body)) {
+        if (signal.aborted) return;
         last = id;
+        pause = RETRY_MS;
         told(event, parseJson(data));
       }
     } catch (error) {
       if (isAborted(error) || signal.aborted) return;
-      if (error instanceof Problem && error.status === 400) last = ""; // a journal that is not there any more
+      if (last && error instanceof Problem && error.status === 400) {
+        last = ""; // of a journal that is not there any more
+        continue;
+      }
       told("lost", error);
     }
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    pause = Math.min(2 * pause, MOST_RETRY_MS);
   }
 }
 
@@ -147,10 +158,10 @@ async function* eventsOf(body) {
 /** As fetch, with the key if there is one; when the archive wants another, ask for it and go on. */
 async function fetchWithKey(path, options) {
   for (;;) {
+    await asked; // nothing is sent with a key that is being replaced
     const key = sessionStorage.getItem(KEY);
-    const credentials = key ? { Authorization: `Bearer ${key}` } : {};
-    const answer = await fetch(path, { ...options, headers: { ...options.headers, ...credentials } });
-    if (answer.status !== 401) {
+    const answer = await fetch(path, { ...options, headers: { ...options.headers, ...credentials(key) } });
+    if (!(await isRefused(answer, key))) {
       document.getElementById("forget-key").hidden = !key;
       return answer;
     }
@@ -158,23 +169,49 @@ async function fetchWithKey(path, options) {
   }
 }
 
-/** Wait until somebody has given a key; those who ask at the same time wait for the same one. */
+const credentials = (key) => (key ? { Authorization: `Bearer ${key}` } : {});
+
+/** Whether the key, or that there is none, is why there is no answer; a wrong one is not even looked at when it came too often. */
+async function isRefused(answer, key) {
+  if (answer.status !== 429 || !key) return answer.status === 401;
+  return Boolean((await problemOf(answer.clone())).type?.endsWith(":too-many-failures"));
+}
+
+/** Wait until somebody has given a key that is one; those who ask at the same time wait for the same one. */
 function askForKey(wasWrong) {
   asked ??= new Promise((resolve) => {
     const dialog = document.getElementById("key-dialog");
     const field = document.getElementById("key");
+    const note = document.getElementById("key-note");
     sessionStorage.removeItem(KEY);
-    document.getElementById("key-note").textContent = wasWrong ? "This key is not valid, or not any more." : "";
+    note.textContent = wasWrong ? WRONG_KEY : "";
     field.value = "";
-    dialog.querySelector("form").onsubmit = () => {
-      sessionStorage.setItem(KEY, field.value.trim());
+    dialog.querySelector("form").onsubmit = async (event) => {
+      event.preventDefault();
+      const key = field.value.trim();
+      note.textContent = await refusalOf(key);
+      if (note.textContent) return field.select();
+      sessionStorage.setItem(KEY, key);
       asked = null;
-      resolve();
+      dialog.close();
+      return resolve();
     };
     if (!dialog.open) dialog.showModal();
     field.focus();
   });
   return asked;
+}
+
+/** Why a key is none, asked once, before everything that waits for it asks; nothing when it is one. */
+async function refusalOf(key) {
+  if (!/^[\x21-\x7e]+$/.test(key)) return WRONG_KEY;
+  try {
+    const answer = await fetch("/v1/caller", { headers: credentials(key) });
+    if (answer.status === 401) return WRONG_KEY;
+    return (await isRefused(answer, key)) ? (await problemOf(answer)).detail : "";
+  } catch (error) {
+    return wordsOf(error);
+  }
 }
 
 /** Let the dialog stay until there is a key, and the button forget it. */

@@ -40,6 +40,7 @@ export function repeat(work, everyMs, told = () => {}) {
       const error = await Promise.resolve(work(signal)).then(() => null, (reason) => reason);
       if (signal.aborted) return;
       told(error);
+      if (signal.aborted) return;
     }
     timer = setTimeout(now, everyMs);
   };

@@ -1,6 +1,7 @@
 // Pan by dragging, zoom by wheel, pinch, and a box with Shift; twice back out. Works on what has from, to and moved().
 
 const LEAST_NS = 100;
+const LEAST_SPREAD = 20; // px between fingers; nearer ones would zoom by any factor
 const MOST_NS = 200 * 365 * 86400e9;
 
 /** Listen on a node that shows the range `of.from … of.to`; return a function that lets go. */
@@ -10,23 +11,24 @@ export function gestures(node, of) {
   let last = null;
 
   const timeAt = (x) => of.from + BigInt(Math.round(((x - node.getBoundingClientRect().left) / node.clientWidth) * Number(of.to - of.from)));
+  /** Where the fingers are between, and how far they are from each other, whichever way they point. */
   const spread = () => {
-    const xs = [...pointers.values()].sort((a, b) => a - b);
-    return { middle: (xs[0] + xs.at(-1)) / 2, width: Math.max(1, xs.at(-1) - xs[0]) };
+    const [[x, y], [otherX, otherY]] = [[...pointers.values()][0], [...pointers.values()].at(-1)];
+    return { middle: (x + otherX) / 2, width: Math.max(LEAST_SPREAD, Math.hypot(x - otherX, y - otherY)) };
   };
   const down = (event) => {
     if (event.button !== 0) return;
     node.setPointerCapture(event.pointerId);
-    pointers.set(event.pointerId, event.clientX);
+    pointers.set(event.pointerId, [event.clientX, event.clientY]);
     if (event.shiftKey && pointers.size === 1) box = makeBox(node, event.clientX);
     last = spread();
   };
   const move = (event) => {
     if (!pointers.has(event.pointerId)) return;
-    pointers.set(event.pointerId, event.clientX);
+    pointers.set(event.pointerId, [event.clientX, event.clientY]);
     if (box) return box.to(event.clientX);
     const next = spread();
-    if (pointers.size > 1) zoom(of, timeAt(next.middle), last.width / next.width);
+    if (pointers.size > 1) zoom(of, timeAt(last.middle), last.width / next.width);
     if (next.middle !== last.middle) pan(of, (last.middle - next.middle) / node.clientWidth);
     last = next;
   };

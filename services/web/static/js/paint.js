@@ -1,6 +1,7 @@
 // What is drawn of samples on the canvas of a plot: steps, dots, bad quality, what is missing, bands of states.
 
 const DOT_SPACING = 6; // px between samples from which on each has a dot
+const LEAST_BAD = 3; // px: one bad sample among thousands is seen
 const LANE = 26; // css px of a lane of states
 export const laneHeight = LANE;
 
@@ -28,32 +29,29 @@ function eachHeld(frame, pieces, visit) {
   }
 }
 
-/** A line of steps through the numbers; bad ones are ringed, or drawn in red when they are dense. */
+/** A line of steps through the numbers; bad ones are ringed, or the line, dense as it may be, is red where they are. */
 export function paintSteps(frame, pieces, color, scale) {
   const { context, ratio } = frame;
   const line = new Line();
-  const bad = new Path2D();
+  const bad = new Line();
   const dots = [];
   let visible = 0;
-  let badUntil = -Infinity;
   eachHeld(frame, pieces, (left, right, tile, index) => {
     const value = tile.values[index];
+    const isBad = tile.qualities[index] === "bad";
     visible += 1;
+    if (!isBad) bad.end();
     if (!Number.isFinite(value)) return line.end();
     const y = frame.y(value, scale);
     line.step(left, right, y);
-    const isBad = tile.qualities[index] === "bad";
-    if (isBad && right > badUntil) {
-      badUntil = Math.max(right, left + ratio);
-      bad.moveTo(left, y);
-      bad.lineTo(badUntil, y);
-    }
+    if (isBad) bad.step(left, Math.max(right, left + LEAST_BAD * ratio), y);
     if (tile.at[index] >= 0 && tile.from + BigInt(tile.at[index]) >= frame.from) dots.push([left, y, isBad]);
     return undefined;
   });
   line.end();
+  bad.end();
   stroke(context, line.path, color, 1.75 * ratio);
-  stroke(context, bad, frame.color("--bad"), 3 * ratio);
+  stroke(context, bad.path, frame.color("--bad"), 3 * ratio);
   if (visible * DOT_SPACING * ratio < frame.width) paintDots(frame, dots, color);
   return dots.length;
 }

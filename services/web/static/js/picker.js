@@ -25,10 +25,11 @@ export function picker(chosen, { label = "Element", id = `picker-${++made}`, cle
     aria: { autocomplete: "list", expanded: "false", controls: list.id },
   });
   const node = make("div", { className: "picker" }, make("label", {}, make("span", { className: "muted" }, label), input), list);
-  const state = { choices: [], active: -1, asking: null };
+  const state = { choices: [], active: -1, asking: null, isStale: false, isTaken: false };
 
   const close = () => {
     state.asking?.abort();
+    state.isStale = state.isTaken = false;
     list.hidden = true;
     input.setAttribute("aria-expanded", "false");
     input.removeAttribute("aria-activedescendant");
@@ -43,8 +44,9 @@ export function picker(chosen, { label = "Element", id = `picker-${++made}`, cle
     else input.setAttribute("aria-activedescendant", `${id}-match-${index}`);
   };
   const choose = (index) => {
-    close();
     const names = state.choices[index];
+    if (!names) return;
+    close();
     input.value = clear ? "" : names.length === 1 ? names[0] : input.value;
     chosen(names);
   };
@@ -54,6 +56,9 @@ export function picker(chosen, { label = "Element", id = `picker-${++made}`, cle
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
     activate(choices.length ? 0 : -1);
+    state.isStale = false;
+    if (state.isTaken) choose(0);
+    state.isTaken = false;
   };
   const show = ({ elements, total }, glob) => {
     const choices = elements.map(({ element }) => [element]);
@@ -78,6 +83,7 @@ export function picker(chosen, { label = "Element", id = `picker-${++made}`, cle
   const find = async () => {
     state.asking?.abort();
     state.asking = new AbortController();
+    [state.isStale, state.isTaken] = [true, false]; // what is listed is of another text
     const text = input.value.trim();
     const glob = /[*?[]/.test(text) ? text : "";
     const query = new URLSearchParams({ [glob ? "pattern" : "search"]: text, limit: MATCHES });
@@ -92,7 +98,8 @@ export function picker(chosen, { label = "Element", id = `picker-${++made}`, cle
     if (event.key === "Escape") close();
     else if (event.key === "Enter") {
       event.preventDefault();
-      if (!list.hidden && state.active >= 0) choose(state.active);
+      if (state.isStale) state.isTaken = true; // the first of what is about to come
+      else if (!list.hidden && state.active >= 0) choose(state.active);
     } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       if (list.hidden) find();

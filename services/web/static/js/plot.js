@@ -6,6 +6,7 @@ import { laneHeight, paintBands, paintGaps, paintLevels, paintSteps } from "./pa
 import { now, offsetAt, SECOND, shownTime } from "./time.js";
 
 const MOST_AXES = 4;
+const LABEL_ROOM = 20; // px
 const LANES = new Set(["text", "enum", "bool"]);
 const STEPS = [1, 2, 5].flatMap((n) => Array.from({ length: 10 }, (_, power) => n * 10 ** power)).sort((a, b) => a - b);
 const COARSE = [10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
@@ -43,6 +44,7 @@ export class Plot {
     cancelAnimationFrame(this.pending);
     this.letGo?.();
     this.chart?.destroy();
+    this.chart = null; // what comes late draws nothing
   }
 
   /** How many px wide the plot is: twice as many points are asked for. */
@@ -236,7 +238,9 @@ export class Plot {
 
   markTexts(splits) {
     const digits = this.step >= 1e9 ? 0 : Math.ceil(9 - Math.log10(this.step) - 1e-9);
+    const last = this.axes.length > 1 ? Infinity : Number(this.to - this.from) * (1 - LABEL_ROOM / this.width); // further right it would be cut
     return splits.map((at, index) => {
+      if (at > last) return "";
       const text = shownTime(this.from + BigInt(Math.round(at)), digits);
       const [day, clock] = text.split(" ");
       const isNew = index === 0 || shownTime(this.from + BigInt(Math.round(splits[index - 1])), 0).slice(0, 10) !== day;

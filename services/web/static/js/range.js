@@ -1,7 +1,7 @@
 // A control for the range of time: the last while, or from … to; and in which zone times are shown.
 
 import { make } from "./dom.js";
-import { fieldOf, isoOf, now, ofField, parseTime, setZone, zone, zoneName } from "./time.js";
+import { EARLIEST, fieldOf, isoOf, LATEST, now, ofField, parseTime, setZone, zone, zoneName } from "./time.js";
 
 /** Lengths to choose from, seconds. */
 const LAST = [
@@ -17,12 +17,21 @@ const LAST = [
   [365 * 86_400, "1 year"],
 ];
 
+const MOST_S = 200 * 365 * 86_400;
+
 /** A range from the parameters of an address: `{last}` in seconds, or `{from, to}`, instants. */
 export function rangeOf(parameters, last = 300) {
   const [from, to] = [parseTime(parameters.get("from")), parseTime(parameters.get("to"))];
   if (from !== null && to !== null && from < to) return { from, to };
   const seconds = Number(parameters.get("last"));
-  return { last: seconds > 0 ? seconds : last };
+  return { last: seconds > 0 ? Math.min(seconds, MOST_S) : last };
+}
+
+/** A range of the same length within what times can tell. */
+export function within(from, to) {
+  const length = to - from < LATEST - EARLIEST ? to - from : LATEST - EARLIEST;
+  const start = from < EARLIEST ? EARLIEST : from + length > LATEST ? LATEST - length : from;
+  return { from: start, to: start + length };
 }
 
 /** The same as parameters of an address. */

@@ -2,7 +2,7 @@
 
 import { askRows, isAborted, wordsOf } from "./api.js";
 import { qualityOf } from "./format.js";
-import { isoOf, now, parseTime, SECOND } from "./time.js";
+import { EARLIEST, isoOf, LATEST, now, parseTime, SECOND } from "./time.js";
 
 const KEPT = 400; // tiles; each has some thousand samples
 const REFRESH_NS = 30n * SECOND; // late samples and corrections come in with the next look at what is still open
@@ -103,8 +103,10 @@ export class Series {
     const made = new Map(names.map((name) => [name, Array.from({ length: tiles }, (_, i) => new Tile(from + BigInt(i) * length, from + BigInt(i + 1) * length))]));
     const asked = now();
     try {
-      const parameters = [["start", isoOf(from)], ["end", isoOf(to)], ["before", "1"], ["points", String(points * tiles)]];
-      const answer = await askRows([...names.map((name) => ["element", name]), ...parameters], { signal: request.abort.signal });
+      const [start, end] = [from < EARLIEST ? EARLIEST : from, to > LATEST ? LATEST : to];
+      const parameters = [["start", isoOf(start)], ["end", isoOf(end)], ["before", "1"], ["points", String(points * tiles)]];
+      const query = [...names.map((name) => ["element", name]), ...parameters];
+      const answer = start < end ? await askRows(query, { signal: request.abort.signal }) : { rows: [], outcome: null };
       fill(made, answer, from, length);
     } catch (error) {
       if (isAborted(error)) return;
@@ -112,6 +114,7 @@ export class Series {
     } finally {
       this.requests.delete(request);
     }
+    if (request.abort.signal.aborted) return;
     for (const [name, row] of made) row.forEach((tile, i) => this.put(this.key(name, first + BigInt(i), length), tile, asked));
     for (const sample of this.recent) this.take(...sample); // they came while the answer was made
     this.changed();

@@ -27,6 +27,9 @@ export function parseTime(text) {
   return Number.isNaN(ms) ? null : BigInt(ms) * 1_000_000n + BigInt(fraction.padEnd(9, "0"));
 }
 
+/** Between these the archive takes times, to the year. */
+export const [EARLIEST, LATEST] = [parseTime("1700-01-01T00:00:00Z"), parseTime("2240-01-01T00:00:00Z")];
+
 /** Write an ISO time in UTC, with as many digits as it needs. */
 export function isoOf(ns) {
   const fraction = String(((ns % SECOND) + SECOND) % SECOND).padStart(9, "0").replace(/0+$/, "");

@@ -24,13 +24,14 @@ export function mount(root, parameters, navigate) {
           make("th", { scope: "col", className: "number" }, "Samples"), make("th", { scope: "col" }, "First"), make("th", { scope: "col" }, "Last"))),
         body)));
   const refresh = async () => {
+    asking.abort();
     navigate("explain", { ...(element ? { e: element } : {}), ...parametersOf(range) }, { replace: true });
     if (!element) {
       sentences.replaceChildren(make("li", { className: "muted" }, "Choose an element and the time in which a sample is missing."));
       return;
     }
-    asking.abort();
     asking = new AbortController();
+    if (!sentences.children.length) sentences.replaceChildren(make("li", { className: "muted" }, "Looking …"));
     const [start, end] = endsOf(range);
     const query = new URLSearchParams({ element, start: isoOf(start), end: isoOf(end) });
     try {

@@ -1,8 +1,9 @@
 // Load a recorded file: drop it here, see what it holds, say which column is what, and see what became of each row.
 
-import { ask, askJson, wordsOf } from "../api.js";
+import { ask, askJson, isAborted, wordsOf } from "../api.js";
 import { cell, emptyRow, make } from "../dom.js";
 import { bytes, count } from "../format.js";
+import { follow, progressOf, wordsOfEnd } from "../jobs.js";
 import { shownTime } from "../time.js";
 
 export const title = "Load";
@@ -14,7 +15,7 @@ const OUTCOMES = ["stored", "buffered", "smoothed", "duplicate", "rejected", "de
 
 /** Show it; the returned function lets go of it. */
 export function mount(root) {
-  let isGone = false;
+  let current = new AbortController(); // of the file that is looked at
   const file = make("input", { type: "file", id: "file", accept: ".csv,.txt,.tsv,.gz,.parquet,.pq" });
   const zone = make("label", { className: "drop", id: "drop" }, make("strong", {}, "Drop a file here"),
     make("span", { className: "muted" }, "or choose one: CSV (also .gz), tab-separated text, or Parquet. Nothing is stored before you say so."), file);
@@ -27,15 +28,18 @@ export function mount(root) {
   };
   const take = async (chosen) => {
     if (!chosen) return;
+    current.abort();
+    current = new AbortController();
+    const { signal } = current;
     mapping.replaceChildren();
     result.replaceChildren();
     tell(`Sending ${chosen.name}, ${bytes(chosen.size)} …`);
     try {
-      const found = await askJson(`/v1/files?${new URLSearchParams({ name: chosen.name })}`, { body: chosen, headers: { "Content-Type": "application/octet-stream" } });
+      const found = await askJson(`/v1/files?${new URLSearchParams({ name: chosen.name })}`, { body: chosen, headers: { "Content-Type": "application/octet-stream" }, signal });
       tell(found.options ? "Check which column is what; the first samples are shown as they would be archived." : "No column looks like a time: say which one is.");
-      mapping.replaceChildren(mappingOf(found, { tell, done: (job) => watch(job, result, tell, () => isGone) }));
+      mapping.replaceChildren(mappingOf(found, { tell, signal, done: (job) => watch(job, result, tell, signal) }));
     } catch (error) {
-      tell(wordsOf(error), true);
+      if (!isAborted(error)) tell(wordsOf(error), true);
     }
   };
   file.addEventListener("change", () => take(file.files[0]));
@@ -51,7 +55,7 @@ export function mount(root) {
   });
   root.append(make("section", { className: "card query", aria: { labelledby: "load-title" } },
     make("h2", { id: "load-title" }, "Load a recorded file"), zone, note, mapping, result));
-  return () => (isGone = true);
+  return () => current.abort();
 }
 
 function select(name, options, chosen, label) {
@@ -59,7 +63,7 @@ function select(name, options, chosen, label) {
 }
 
 /** The mapping of a file: a role for each column, the name's template, a preview, and the button that loads. */
-function mappingOf(found, { tell, done }) {
+function mappingOf(found, { tell, signal, done }) {
   const roles = found.columns.map(({ name, role }) => select("role", ROLES, role, `What ${name} is`));
   const unit = select("unit", UNITS, found.options?.time_unit ?? "", "How times are written");
   const kind = select("kind", KINDS.map((text) => [text, text === "auto" ? "as they look" : text]), "auto", "Kind of the values");
@@ -78,13 +82,18 @@ function mappingOf(found, { tell, done }) {
     const stem = found.name.split(".")[0];
     element.value = names.length ? names.join(".") + (several ? ".{column}" : "") : several ? `${stem}.{column}` : stem;
   };
+  let isLoading = false;
+  let looking = new AbortController();
   const preview = async () => {
+    looking.abort();
+    looking = new AbortController();
     try {
-      const told = await askJson(`/v1/files/${found.id}/preview`, { json: asked() });
+      const told = await askJson(`/v1/files/${found.id}/preview`, { json: asked(), signal: AbortSignal.any([looking.signal, signal]) });
       samples.replaceChildren(...(told.samples.length ? told.samples.map(sampleRow) : [emptyRow("No row would become a sample.", 3)]));
       refused.replaceChildren(...told.refused.map(({ line, reason }) => make("li", { className: "error" }, `line ${line}: ${reason}`)));
-      load.disabled = !told.samples.length;
+      load.disabled = isLoading || !told.samples.length;
     } catch (error) {
+      if (isAborted(error)) return;
       samples.replaceChildren(make("tr", {}, make("td", { colSpan: 3, className: "error" }, wordsOf(error))));
       refused.replaceChildren();
       load.disabled = true;
@@ -98,14 +107,14 @@ function mappingOf(found, { tell, done }) {
   }
   for (const node of [unit, kind, element]) node.addEventListener("change", preview);
   load.addEventListener("click", async () => {
-    load.disabled = true;
+    load.disabled = isLoading = true;
     try {
       const job = await askJson(`/v1/files/${found.id}/load`, { json: asked() });
       await done(job);
     } catch (error) {
-      tell(wordsOf(error), true);
+      if (!isAborted(error)) tell(wordsOf(error), true);
     }
-    load.disabled = false;
+    load.disabled = isLoading = false;
   });
   preview();
   const head = make("tr", {}, ...found.columns.map(({ name }, index) => make("th", { scope: "col" }, name, make("br"), roles[index])));
@@ -129,22 +138,18 @@ function sampleRow({ element, source_time: time, value }) {
 }
 
 /** Follow a job until it has ended, and show what became of each row. */
-async function watch(job, node, tell, isGone) {
-  let told = job;
-  while (["queued", "running"].includes(told.state) && !isGone()) {
-    const { done = 0, total = 0 } = told.progress;
-    const share = total ? ` ${Math.round((100 * done) / total)} %` : "";
-    node.replaceChildren(make("progress", { max: total || 1, value: done, aria: { label: "Loading" } }), share);
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    told = await askJson(`/v1/jobs/${job.id}`);
-  }
-  if (isGone()) return;
-  if (told.state !== "done") {
+async function watch(job, node, tell, signal) {
+  signal.throwIfAborted();
+  const ended = await follow(job, (now, trouble) => {
+    node.replaceChildren(progressOf(now, "Loading"));
+    if (trouble) tell(trouble, true);
+  }, signal);
+  if (ended.state !== "done") {
     node.replaceChildren();
-    tell(told.problem?.detail ?? `The job was ${told.state}.`, true);
+    tell(wordsOfEnd(ended), true);
     return;
   }
-  const { counts, reasons, refused } = await (await ask(told.result)).json();
+  const { counts, reasons, refused } = await (await ask(ended.result, { signal })).json();
   const all = OUTCOMES.filter((outcome) => counts[outcome]);
   tell(`Loaded: ${all.map((outcome) => `${count(counts[outcome])} ${outcome}`).join(", ") || "nothing"}.`);
   node.replaceChildren(

@@ -2,7 +2,7 @@
 // drawn before anything is read; the answer says who gave what, and what is missing.
 
 import { ask, askJson, isAborted, wordsOf } from "../api.js";
-import { download, emptyRow, make } from "../dom.js";
+import { download, emptyRow, make, repeat } from "../dom.js";
 import { count, number } from "../format.js";
 import { picker } from "../picker.js";
 import { drawPlan } from "../plan.js";
@@ -12,6 +12,7 @@ import { isoOf, parseTime, shownTime } from "../time.js";
 export const title = "Query";
 
 const PREVIEW_ROWS = 200;
+const RETRY_MS = 3000;
 const AGGREGATES = ["count", "good_count", "min", "max", "mean", "time_weighted_mean", "std", "first", "last", "integral"];
 const FORMATS = { CSV: ["text/csv", "csv"], Parquet: ["application/vnd.apache.parquet", "parquet"],
   Arrow: ["application/vnd.apache.arrow.stream", "arrow"], NDJSON: ["application/x-ndjson", "ndjson"] };
@@ -24,6 +25,7 @@ export function mount(root, parameters, navigate) {
     asking: new AbortController(),
     backends: [],
   };
+  let isOffered = false;
   const form = formOf(parameters);
   const names = make("ul", { className: "chips", aria: { label: "Elements asked for" } });
   const found = picker((chosen) => change(() => state.elements.push(...chosen.filter((name) => !state.elements.includes(name)))));
@@ -47,6 +49,7 @@ export function mount(root, parameters, navigate) {
   const change = (work) => {
     work?.();
     showNames();
+    if (!isOffered) return;
     remember();
     refreshPlan();
   };
@@ -108,15 +111,26 @@ export function mount(root, parameters, navigate) {
     button("Show the first rows", run, "run"),
     ...Object.keys(FORMATS).map((format) => button(format, () => save(format))),
   );
+  for (const node of buttons.children) node.disabled = true;
   root.append(
     make("section", { className: "card query", aria: { labelledby: "question-title" } },
       make("h2", { id: "question-title", className: "hidden" }, "Question"),
       found.node, names, range.node, form.node, plan, note, buttons),
     result,
   );
-  askJson("/v1/backends").then(({ backends }) => form.offer(backends.filter(({ readable }) => readable !== false).map(({ name }) => name)),
-    (error) => tell(wordsOf(error), true)).then(() => change());
+  // until it is known which backends there are, the form does not say what the address says: nothing is asked or remembered
+  const offering = repeat(async (signal) => {
+    const { backends } = await askJson("/v1/backends", { signal });
+    form.offer(backends.filter(({ readable }) => readable !== false).map(({ name }) => name));
+  }, RETRY_MS, (error) => {
+    if (error) return tell(wordsOf(error), true);
+    offering.stop();
+    for (const node of buttons.children) node.disabled = false;
+    isOffered = true;
+    return change();
+  });
   return () => {
+    offering.stop();
     state.asking.abort();
     range.close();
   };

@@ -1,12 +1,12 @@
 // Trends: elements over time, live or back then; all of what is shown is in the address.
 
-import { ask, askJson, askRows, isAborted, live, wordsOf } from "../api.js";
-import { download, make, whenQuiet } from "../dom.js";
+import { askJson, askRows, isAborted, live, Problem, wordsOf } from "../api.js";
+import { make, whenQuiet } from "../dom.js";
 import { pan, zoom } from "../gestures.js";
+import { keepers } from "../keeping.js";
 import { picker } from "../picker.js";
 import { Plot } from "../plot.js";
-import { pictureOf } from "../picture.js";
-import { endsOf, parametersOf, rangeControl, rangeOf } from "../range.js";
+import { endsOf, parametersOf, rangeControl, rangeOf, within } from "../range.js";
 import { Series } from "../series.js";
 import { isoOf, parseTime } from "../time.js";
 import { Values } from "../values.js";
@@ -25,6 +25,8 @@ export const keys = [
 const COLORS = 8; // tokens --series-1 … of css/trends.css
 const MOST_ELEMENTS = 20;
 const TICK_MS = 1000;
+const STATISTICS_TICKS = 5;
+const RETRY_TICKS = 3;
 const NUMERIC = new Set(["float", "int", "uint", "bool"]);
 
 let view = null;
@@ -48,12 +50,16 @@ class Trends {
     this.elements = [];
     this.watch = null;
     this.asking = new AbortController();
+    this.counting = null;
+    this.ticks = 0;
+    this.trouble = ""; // why it is not known which elements there are
+    this.lost = ""; // why nothing comes in live
     this.statistics = whenQuiet(() => this.askStatistics(), 350);
     this.remember = whenQuiet(() => this.writeAddress(), 200);
     this.build(root);
     this.series = new Series(() => this.update());
     this.plot = new Plot(this.place, this.series, {
-      moved: (from, to) => this.setRange({ from, to }),
+      moved: (from, to) => this.setRange(within(from, to)),
       pointed: (time) => this.values.point(time),
     });
     this.values = new Values(this.table, this.series, { removed: (name) => this.remove(name) });
@@ -62,6 +68,7 @@ class Trends {
     document.addEventListener("keydown", this.onKey);
     document.addEventListener("zone", this.onZone);
     this.timer = setInterval(() => this.tick(), TICK_MS);
+    this.plot.look(...endsOf(this.range));
     this.start();
   }
 
@@ -72,6 +79,7 @@ class Trends {
     this.statistics.cancel();
     this.remember.cancel();
     this.asking.abort();
+    this.counting?.abort();
     this.watch?.abort();
     this.series.close();
     this.plot.close();
@@ -85,19 +93,16 @@ class Trends {
     this.follow = button("follow", "Follow", "Keep up with what comes (f)", () => this.toggleFollow());
     this.place = make("div", { id: "plot", className: "plot", tabIndex: 0, role: "application", aria: { label: "Plot: arrow keys pan, plus and minus zoom" } });
     this.note = make("p", { id: "plot-note", className: "note muted", role: "status" }, "Loading …");
+    this.said = make("p", { id: "said", className: "note", role: "status" });
     this.table = make("div", { id: "values", className: "values" });
-    const files = [
-      button("link", "Link", "Copy a link to exactly this", () => this.copyLink()),
-      button("csv", "CSV", "All samples of this range, not thinned", () => this.saveCsv()),
-      button("png", "PNG", "The plot as a picture", () => this.savePicture()),
-    ];
     root.append(
       make(
         "section",
         { className: "card trends", aria: { label: "Trends" } },
-        make("div", { className: "trend-bar" }, this.search.node, this.control.node, make("div", { className: "actions" }, this.follow, ...files)),
+        make("div", { className: "trend-bar" }, this.search.node, this.control.node, make("div", { className: "actions" }, this.follow, ...keepers(this))),
         this.place,
         this.note,
+        this.said,
         this.table,
       ),
     );
@@ -107,10 +112,14 @@ class Trends {
 
   async start() {
     try {
-      if (!this.names.length) this.names = await this.firstNames();
+      const first = this.names.length || this.isEmptied ? [] : await this.firstNames();
+      if (!this.names.length) this.names = first; // somebody may have chosen meanwhile
+      this.trouble = "";
       await this.describe();
     } catch (error) {
-      if (!isAborted(error)) this.tell(wordsOf(error), true);
+      if (isAborted(error)) return;
+      this.trouble = wordsOf(error);
+      this.update();
     }
   }
 
@@ -128,15 +137,19 @@ class Trends {
 
   remove(name) {
     this.names = this.names.filter((other) => other !== name);
+    this.isEmptied = !this.names.length; // and wants it so
     this.describe();
   }
 
   /** Ask what the elements are, and show them; one that is not known stays in the list, with what is said of it. */
   async describe() {
+    const names = this.names;
     const colors = new Map(this.elements.map(({ name, slot }) => [name, slot]));
-    const known = new Map(this.elements.map((element) => [element.name, element]));
-    this.elements = await Promise.all(this.names.map(async (name) => known.get(name) ?? this.described(name)));
-    if (this.asking.signal.aborted) return;
+    const known = new Map(this.elements.filter(({ again }) => !again).map((element) => [element.name, element]));
+    const elements = await Promise.all(names.map(async (name) => known.get(name) ?? this.described(name)));
+    if (this.asking.signal.aborted || names !== this.names) return; // others were chosen meanwhile
+    if (this.plot.chart && elements.length === this.elements.length && elements.every((one, index) => isSame(one, this.elements[index]))) return;
+    this.elements = elements;
     for (const element of this.elements) {
       const taken = new Set(this.elements.map(({ slot }) => slot));
       element.slot ??= colors.get(element.name) ?? [...Array(COLORS).keys()].find((slot) => !taken.has(slot)) ?? this.names.indexOf(element.name) % COLORS;
@@ -149,12 +162,14 @@ class Trends {
     this.refresh();
   }
 
+  /** What an element is; `again` when the archive may say more later, as it does when it is there again. */
   async described(name) {
     try {
       const path = `/v1/elements/metadata?element=${encodeURIComponent(name)}`;
       return { ...(await askJson(path, { signal: this.asking.signal })), name, slot: undefined };
     } catch (error) {
-      return { name, kind: "none", unit: "", description: "", error: wordsOf(error) };
+      const again = !(error instanceof Problem) || error.status >= 429;
+      return { name, kind: "none", unit: "", description: "", error: wordsOf(error), again };
     }
   }
 
@@ -179,30 +194,42 @@ class Trends {
 
   /** Have samples for what is visible, draw it, and say it in the address. */
   refresh() {
-    if (!this.elements) return;
     const [from, to] = endsOf(this.range);
     this.plot.look(from, to);
-    this.series.want(this.readable.map(({ name }) => name), from, to, Math.max(200, this.plot.width * 2));
+    this.want();
     this.values.look(to);
     this.statistics();
     this.remember();
     this.update();
   }
 
+  want() {
+    this.series.want(this.readable.map(({ name }) => name), this.plot.from, this.plot.to, Math.max(200, this.plot.width * 2));
+  }
+
   tick() {
     if (document.hidden) return;
+    this.ticks += 1;
+    if (this.ticks % RETRY_TICKS === 0) this.startAgain();
     if (this.range.last) this.refreshLive();
-    else if (!this.series.requests.size) this.series.want(this.readable.map(({ name }) => name), this.plot.from, this.plot.to, Math.max(200, this.plot.width * 2));
+    else if (!this.series.requests.size) this.want();
+  }
+
+  /** Ask once more for what the archive did not say; also which elements there are, while there is none. */
+  startAgain() {
+    if (!this.isStarting && ((!this.names.length && !this.isEmptied) || this.elements.some(({ again }) => again))) {
+      this.isStarting = true;
+      this.start().finally(() => (this.isStarting = false));
+    }
   }
 
   refreshLive() {
     const [from, to] = endsOf(this.range);
     this.plot.look(from, to);
     this.control.set(this.range);
-    this.series.want(this.readable.map(({ name }) => name), from, to, Math.max(200, this.plot.width * 2));
+    this.want();
     this.values.look(to);
-    this.ticks = (this.ticks ?? 0) + 1;
-    if (this.ticks % 5 === 0) this.askStatistics();
+    if (this.ticks % STATISTICS_TICKS === 0 && !this.counting) this.askStatistics();
     this.update();
   }
 
@@ -227,6 +254,7 @@ class Trends {
   }
 
   told(event, data) {
+    this.lost = event === "lost" ? wordsOf(data) : "";
     if (event === "gap" || event === "latest") this.series.expire();
     for (const { element, source_time: time, value, status } of data.samples ?? []) {
       const text = value === null ? null : typeof value === "object" ? JSON.stringify(value) : String(value);
@@ -240,13 +268,15 @@ class Trends {
   update() {
     this.plot.draw();
     this.values.refresh();
+    if (this.trouble) return this.tell(this.trouble, true);
     if (!this.elements.length) return this.tell(this.names.length ? "Loading …" : "No element is chosen. Type a part of a name above; as soon as samples come in they are listed there.");
-    if (!this.readable.length) return this.tell("The archive knows none of these elements.");
+    if (!this.readable.length && !this.elements.some(({ again }) => again)) return this.tell("The archive knows none of these elements.");
     const pieces = this.readable.flatMap(({ name }) => this.series.pieces(name, this.plot.from, this.plot.to));
     const errors = new Set(pieces.map(({ tile }) => tile?.error).filter(Boolean));
     const lost = new Set(pieces.flatMap(({ tile }) => tile?.missing ?? []).map(({ backend, reason }) => `${backend ? `${backend}: ` : ""}${reason}`));
     if (errors.size) return this.tell([...errors].join(" "), true);
     if (lost.size) return this.tell(`A part could not be read (hatched in red). ${[...lost].join("; ")}`, true);
+    if (this.range.last && this.lost) return this.tell(`What comes does not come in just now. ${this.lost}`, true);
     if (pieces.some(({ tile }) => !tile)) return this.tell("Loading …");
     if (!pieces.some(({ tile }) => tile.at.length)) return this.tell("Nothing is archived in this range.");
     return this.tell("");
@@ -257,25 +287,34 @@ class Trends {
     this.note.classList.toggle("error", isTrouble);
   }
 
-  async askStatistics() {
-    this.counting?.abort();
-    this.counting = new AbortController();
-    const names = this.readable.filter(({ kind }) => !kind.endsWith("s") || kind === "bools").map(({ name }) => name);
-    if (!names.length) return;
-    const [start, end] = [isoOf(this.plot.from), isoOf(this.plot.to)];
-    const parameters = [...names.map((name) => ["element", name]), ["start", start], ["end", end], ["aggregate", "count,min,max,mean"]];
-    try {
-      const { header, rows } = await askRows(parameters, { signal: this.counting.signal });
-      this.values.statistics(rows.map((row) => Object.fromEntries(row.map((text, index) => [header[index], text]))), NUMERIC);
-    } catch (error) {
-      if (!isAborted(error)) this.values.statistics([], NUMERIC);
-    }
+  /** Say what became of something that was asked for: it stays until the next one. */
+  say(text, isTrouble = false) {
+    this.said.textContent = text;
+    this.said.classList.toggle("error", isTrouble);
   }
 
-  // -- keyboard and files -----------------------------------------------------------------------------
+  async askStatistics() {
+    this.counting?.abort();
+    const names = this.readable.filter(({ kind }) => !kind.endsWith("s") || kind === "bools").map(({ name }) => name);
+    if (!names.length) return;
+    const mine = (this.counting = new AbortController());
+    const [start, end] = [isoOf(this.plot.from), isoOf(this.plot.to)];
+    const parameters = [...names.map((name) => ["element", name]), ["start", start], ["end", end], ["aggregate", "count,min,max,mean"]];
+    let found = [];
+    try {
+      const { header, rows } = await askRows(parameters, { signal: mine.signal });
+      found = rows.map((row) => Object.fromEntries(row.map((text, index) => [header[index], text])));
+    } catch (error) {
+      if (isAborted(error)) return;
+    }
+    this.counting = null;
+    this.values.statistics(found, NUMERIC);
+  }
+
+  // -- keyboard -----------------------------------------------------------------------------
 
   key(event) {
-    if (event.target.closest?.("input, textarea, select, dialog") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest?.("input, textarea, select, dialog, .scroll") || event.ctrlKey || event.metaKey || event.altKey) return;
     const middle = (this.plot.from + this.plot.to) / 2n;
     const work = {
       ArrowLeft: () => pan(this.plot, -0.2),
@@ -289,33 +328,7 @@ class Trends {
     event.preventDefault();
     work();
   }
-
-  async copyLink() {
-    const range = { from: this.plot.from, to: this.plot.to };
-    const link = `${location.origin}${location.pathname}#/trends?${new URLSearchParams(this.address(range))}`;
-    try {
-      await navigator.clipboard.writeText(link);
-      this.tell("The link is on the clipboard.");
-    } catch {
-      this.tell(link); // no clipboard without https: there it is to be copied by hand
-    }
-  }
-
-  async saveCsv() {
-    const csv = document.getElementById("csv");
-    csv.disabled = true;
-    const query = new URLSearchParams([...this.readable.map(({ name }) => ["element", name]), ["start", isoOf(this.plot.from)], ["end", isoOf(this.plot.to)]]);
-    try {
-      const answer = await ask(`/v1/samples?${query}`, { accept: "text/csv", signal: this.asking.signal });
-      download(await answer.blob(), "samples.csv");
-    } catch (error) {
-      if (!isAborted(error)) this.tell(wordsOf(error), true);
-    } finally {
-      csv.disabled = false;
-    }
-  }
-
-  async savePicture() {
-    download(await pictureOf(this.plot, this.elements), "trend.png");
-  }
 }
+
+/** Whether two descriptions say the same: the same one, or two that the archive did not give. */
+const isSame = (one, other) => one === other || (one.again && other.again && one.name === other.name);
