@@ -179,21 +179,29 @@ class Channel:
     # -- work -----------------------------------------------------------------------------------------
 
     def step(self) -> int:
-        """Take over what is new, and send one message if one is due; return when to come again (ns)."""
-        taken = self._mailbox.take()
+        """Take over what is new, and send what is due, until something fails; return when to come again (ns)."""
+        taken = self._mailbox.take(self._clock())
         if not taken and not self._stale.is_set() and self._clock() < self._next:
             return self._next
         self._stale.clear()
+        while taken and not self._stopped.is_set():  # all of a flood, so that it makes few messages
+            taken = self._mailbox.take(self._clock())
         time = self._clock()
+        groups = self._in_order(time)
+        due = [group for when, group in groups if when <= time]
+        for group in due:
+            if self._stopped.is_set() or not self._send(group):
+                break
+        if due:
+            self._next = time  # what comes next is looked up at once
+        else:
+            self._next = groups[0][0] if groups else MAX_TIME
+        return self._next
+
+    def _in_order(self, time: int) -> list[tuple[int, Pending]]:
+        """Return when each group is to be told (ns), the first ones first; those that fail come after the others."""
         groups = [(self._due(group, time), group) for group in self._mailbox.pending()]
-        due, group = min(
-            groups, key=lambda found: (found[0], self._trouble_of(found[1]).failures), default=(MAX_TIME, None)
-        )
-        if group is not None and due <= time:
-            self._send(group)
-            due = time  # what comes next is looked up at once
-        self._next = due
-        return due
+        return sorted(groups, key=lambda found: (found[0], self._trouble_of(found[1]).failures))
 
     def _due(self, group: Pending, time: int) -> int:
         """Return when a group is to be told, ns; `MAX_TIME` for never."""
@@ -221,7 +229,8 @@ class Channel:
         told = [member.notice for member in members if (member.waits is None) == (group.waits is None)]
         return any(match(notice) for match in self._urgent for notice in told)
 
-    def _send(self, group: Pending) -> None:
+    def _send(self, group: Pending) -> bool:
+        """Send the message of a group; return whether the other side answered."""
         members = self._mailbox.members(group)
         message = Group(
             self.settings.name,
@@ -239,11 +248,13 @@ class Channel:
             if not isinstance(exc, ForebayError):
                 _LOG.exception("channel %s: its notifier is broken", self.settings.name)
             self._failed(group, members, exc)
+            return False
         else:
             self._last_sent = self._clock()
             self._mailbox.told(group, members, self._last_sent)
             self._sent += 1
             self._arrived(group, "")
+        return True
 
     def _arrived(self, group: Pending, error: str) -> None:
         """Note that the other side answers; `error` is what it refused the message for."""

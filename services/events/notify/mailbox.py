@@ -59,8 +59,8 @@ class Pending:
 
     Parameters
     ----------
-    labels : mapping of str to str
-        What its alarms share.
+    key : str
+        What its alarms share, as JSON.
     waits : int or None
         Since when something in it waits to be told, ns; None where nothing does.
     repeats : bool
@@ -71,16 +71,17 @@ class Pending:
         How many messages were sent.
     """
 
-    labels: Mapping[str, str]
+    key: str
     waits: int | None
     repeats: bool
     sent: int
     number: int
 
     @property
-    def key(self) -> str:
-        """The group, as it is kept."""
-        return _key(self.labels)
+    def labels(self) -> Mapping[str, str]:
+        """What its alarms share: names and values."""
+        shared: dict[str, str] = json.loads(self.key)
+        return shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +123,20 @@ class Mailbox:
             for row in connection.execute(_STANDING).fetchall():
                 self._put(connection, *row)
 
-    def take(self) -> int:
-        """Take over what was queued since the last time; return how many notices that were."""
+    def take(self, time: int) -> int:
+        """Take over what was queued since the last time, some hundreds at most; return how many notices that were.
+
+        Parameters
+        ----------
+        time : int
+            Now, ns: groups that have been empty for an interval are forgotten.
+        """
         with self._store.reading() as connection:
             rows = connection.execute(_NEXT, (self._channel, _TAKEN_AT_ONCE)).fetchall()
         if not rows:
             return 0
         with self._store.transaction() as connection:
+            connection.execute(_EMPTY_GROUPS, (self._channel, time - self._grouping.interval_ns))
             for row in rows:
                 self._put(connection, *row)
             connection.execute("UPDATE notify_channel SET position = ? WHERE name = ?", (rows[-1][0], self._channel))
@@ -139,7 +147,7 @@ class Mailbox:
         given = (self._grouping.repeat_acknowledged, self._channel)
         with self._store.reading() as connection:
             rows = connection.execute(_GROUPS, given).fetchall()
-        return [Pending(json.loads(key), waits, bool(standing), *rest) for key, waits, standing, *rest in rows]
+        return [Pending(key, waits, bool(standing), *rest) for key, waits, standing, *rest in rows]
 
     def members(self, group: Pending) -> Sequence[Member]:
         """Return what is in a message of a group: what waits, `LARGEST` at most, and what stands; in order."""
@@ -154,7 +162,6 @@ class Mailbox:
         with self._store.transaction() as connection:
             self._settle(connection, members, "told = 1")
             connection.execute(_SENT, (self._channel, group.key, time, 1))
-            connection.execute(_EMPTY_GROUPS, (self._channel, time - self._grouping.interval_ns))
 
     def fail(self, group: Pending, members: Sequence[Member], reason: str, time: int) -> None:
         """Set aside what cannot be told: it does not wait any more, and is shown as failed."""
