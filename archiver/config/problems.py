@@ -63,8 +63,10 @@ def explain(error: Any, model: type[BaseModel], prefix: str = "") -> list[str]:
         return [f"{key} = {_short(value)}: no such key; {fix}"]
     if kind == "missing":
         return [f"{key}: {_FIXES[kind]}"]
-    if kind == "too_short" and value:  # its entries are all wrong, and reported
-        return []
+    if kind == "too_short" and value:
+        if error["ctx"]["actual_length"] < len(value):  # entries of it are wrong, and reported
+            return []
+        return [f"{key} = {_short(value)}: must have at least {error['ctx']['min_length']} entries"]
     message = _FIXES.get(kind) or error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     if kind == "string_pattern_mismatch" and error["ctx"]["pattern"] != NAME:
         message = f"must match {error['ctx']['pattern']}"

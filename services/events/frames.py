@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from analytics.events.event import CAME, GONE, HAPPENED, Event
+from analytics.events.event import CAME, GONE, HAPPENED, SUPPRESSED, UNSUPPRESSED, Event
 from archiver.model import format_time
 
 
@@ -43,16 +43,20 @@ class Frame:
     @classmethod
     def of(cls, events: Iterable[Event]) -> list[Frame]:
         """Return the frames of events in order: of came until gone, or open; what has no length is one, too."""
-        open_, frames = dict[tuple[str, str], Event](), list[Frame]()
+        found, lasting = dict[str, Frame](), dict[tuple[str, str], Frame]()
         for event in events:
             place = event.rule, event.key
-            if event.kind == CAME:
-                open_[place] = event
-            elif event.kind == HAPPENED:
-                frames.append(cls.between(event, event))
-            elif event.kind == GONE and place in open_:
-                frames.append(cls.between(open_.pop(place), event))
-        return sorted(frames + [cls.between(event) for event in open_.values()], key=lambda frame: frame.opened)
+            for frame in frames_of(event, lasting.get(place)):
+                found[frame.id] = frame
+                if frame.closed is None:
+                    lasting[place] = frame
+                elif lasting.get(place, frame).id == frame.id:
+                    lasting.pop(place, None)
+        return sorted(found.values(), key=lambda frame: frame.opened)
+
+    def ended(self, event: Event) -> Frame:
+        """Return the frame as an event closes it; what that says comes on top."""
+        return replace(self, closed=event.time, attributes={**self.attributes, **event.attributes})
 
     @property
     def duration_ns(self) -> int | None:
@@ -70,6 +74,28 @@ class Frame:
             "duration_s": None if self.duration_ns is None else self.duration_ns / 1e9,
             "attributes": dict(self.attributes),
         }
+
+
+def frames_of(event: Event, lasting: Frame | None) -> list[Frame]:
+    """Return the frames that an event opens or closes.
+
+    Parameters
+    ----------
+    event : Event
+    lasting : Frame, optional
+        The one of its rule and key that lasts.
+    """
+    if event.kind == HAPPENED:
+        return [Frame.between(event, event)]
+    if event.kind in (SUPPRESSED, UNSUPPRESSED):
+        return []
+    closed = [] if lasting is None else [lasting.ended(event)]
+    if event.kind == GONE:
+        return closed
+    if event.kind == CAME:
+        return [Frame.between(event)] if lasting is None else []
+    entered = replace(Frame.between(event), attributes={**event.attributes, "state": event.kind})
+    return [*closed, entered]  # a state ends with the next one
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from analytics.alarms.classes import AlarmClass
 from analytics.alarms.life import step
 from analytics.alarms.transition import Transition
 from analytics.events.event import CAME, GONE, HAPPENED, SUPPRESSED, UNSUPPRESSED, Event
-from analytics.events.rules.documents import Rule
+from analytics.events.rules.documents import RESERVED, Rule, States
 from archiver.model import ConfigurationError
 from archiver.model.near import did_you_mean
 from services.events.commit import Commit
-from services.events.frames import Frame
+from services.events.frames import frames_of
 
 Done = tuple[Alarm, Transition]
 """A change of an alarm, and how the alarm is with it."""
@@ -71,6 +71,10 @@ class Raising:
         rule = self.rules.get(event.rule)
         before = commit.alarm(alarm_id(event.rule, event.key))
         raises = rule is not None and rule.alarm is not None
+        if isinstance(rule, States) and event.kind not in RESERVED:
+            event = replace(event, kind=CAME if event.kind in rule.alarm_states else GONE)
+            if (event.kind == CAME) is (before is not None and before.active):
+                return []  # from one state to another in which the alarm is there, or is not
         if before is None:
             if not raises or event.kind not in (CAME, HAPPENED, SUPPRESSED):
                 return []
@@ -123,9 +127,5 @@ def _text(rule: Rule | None, event: Event) -> str:
 
 
 def _frame(commit: Commit, event: Event) -> None:
-    if event.kind == CAME:
-        commit.frames([Frame.between(event)])
-    elif event.kind == HAPPENED:
-        commit.frames([Frame.between(event, event)])
-    elif event.kind == GONE and (opened := commit.open_frame(event.rule, event.key)) is not None:
-        commit.frames([replace(opened, closed=event.time, attributes={**opened.attributes, **event.attributes})])
+    opened = None if event.kind == HAPPENED else commit.open_frame(event.rule, event.key)
+    commit.frames(frames_of(event, opened))

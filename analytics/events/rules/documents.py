@@ -10,11 +10,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from analytics.events.event import CAME, GONE, HAPPENED, SUPPRESSED, UNSUPPRESSED
 from analytics.events.matching import Pattern
 from archiver.config.fields import Duration, LongerDuration, Table
 from archiver.config.plugins import NAME
 from archiver.model import InvalidInputError
 
+RESERVED = (CAME, GONE, HAPPENED, SUPPRESSED, UNSUPPRESSED)
+"""Kinds of events that no state is called."""
 SECOND_NS = 1_000_000_000
 SINGLE = "value"
 """Name of the input of a rule on single elements, whose fields expressions know by themselves."""
@@ -273,6 +276,22 @@ class States(Rule):
     initial: str
     transitions: tuple[Transition, ...] = Field(min_length=1)
     alarm_states: tuple[str, ...] = Field((), description="states in which the alarm is there")
+
+    @model_validator(mode="after")
+    def _knows_its_states(self) -> Self:
+        ends = {state for move in self.transitions for state in (move.source, move.target)} | {self.initial}
+        taken = [state for state in ends if state in RESERVED]
+        unknown = [state for state in self.alarm_states if state not in ends]
+        problems = [f"transitions: no state can be called {state!r}; choose another name" for state in taken]
+        problems += [
+            f"alarm_states = {state!r}: no transition leads there; there are: {', '.join(sorted(ends - {'*'}))}"
+            for state in unknown
+        ]
+        if self.alarm and not self.alarm_states:
+            problems.append("alarm_states: missing; add it: states in which the alarm is there")
+        if problems:
+            raise _wrong(*problems)
+        return self
 
 
 class FirstOut(Latching):

@@ -7,9 +7,12 @@ from typing import Any
 
 from analytics.events.engine import Program
 from analytics.events.expressions import Expression, ExpressionError, Shape, Wanted
+from analytics.events.first_out import FirstOut
 from analytics.events.latch import Latch
+from analytics.events.machine import Machine, Transition
 from analytics.events.matching import Inputs, Pattern
 from analytics.events.operator import Operator, Signal
+from analytics.events.patterns.absence import Absence
 from analytics.events.patterns.count import Count
 from analytics.events.patterns.occurrences import EverySample, Occurrences, Whenever
 from analytics.events.patterns.turns import Turns
@@ -130,6 +133,29 @@ def _aggregate(rule: doc.Aggregate, read: Read, names: tuple[str, ...]) -> Opera
     return _latched(rule, Beyond(windows, Band(rule.above, rule.below, rule.hysteresis)))
 
 
+def _absence(rule: doc.Absence, read: Read, names: tuple[str, ...]) -> Operator:
+    return Absence(names, read("when", rule.when), read("expect", rule.expect), rule.within)
+
+
+def _states(rule: doc.States, read: Read, names: tuple[str, ...]) -> Operator | None:
+    moves = [
+        Transition(
+            move.source,
+            move.target,
+            None if move.when is None else read(f"transitions[{place}].when", move.when),
+            move.after,
+        )
+        for place, move in enumerate(rule.transitions)
+    ]
+    whole = all(made.when is not None for made, move in zip(moves, rule.transitions, strict=True) if move.when)
+    return Machine(names, rule.initial, moves) if whole else None
+
+
+def _first_out(rule: doc.FirstOut, read: Read, names: tuple[str, ...]) -> Operator:
+    conditions = {name: read(f"conditions.{name}", text) for name, text in rule.conditions.items()}
+    return FirstOut(names, conditions, rule.on_delay, rule.off_delay)
+
+
 _OPERATORS: Mapping[type[doc.Rule], Callable[[Any, Read, tuple[str, ...]], Any]] = {
     doc.Threshold: _threshold,
     doc.Condition: _condition,
@@ -140,4 +166,7 @@ _OPERATORS: Mapping[type[doc.Rule], Callable[[Any, Read, tuple[str, ...]], Any]]
     doc.Unchanged: _unchanged,
     doc.Count: _count,
     doc.Aggregate: _aggregate,
+    doc.Absence: _absence,
+    doc.States: _states,
+    doc.FirstOut: _first_out,
 }
