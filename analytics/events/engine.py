@@ -19,7 +19,8 @@ from analytics.events.matching import Inputs
 from analytics.events.operator import Found, Operator
 from analytics.events.ordering import Order, admit, waited
 from analytics.events.places import Places
-from analytics.events.rows import BEFORE_ALL, EMPTY, NEVER, Int64s, Rows, Values, grown
+from analytics.events.routing import Routes
+from analytics.events.rows import BEFORE_ALL, EMPTY, NEVER, Int64s, Rows, grown
 from archiver.model import SampleBatch
 
 _NONE = np.empty(0, np.int64)
@@ -124,7 +125,7 @@ class Engine:
     def __init__(self, programs: Sequence[Program]) -> None:
         self.programs = tuple(programs)
         self._places = [Places(program.inputs) for program in programs]
-        self._routes: dict[str, tuple[tuple[int, int], ...]] = {}
+        self._routes = Routes(self._feeds)
 
     def initial(self) -> State:
         """Return the state before the first sample."""
@@ -153,24 +154,19 @@ class Engine:
         RuleError
             Of the first rule that failed; nothing has changed.
         """
-        feeds = self._feeds(batch)
-        values = Values.of(batch) if feeds else None
+        fed = self._routes.of(batch)
         rules, events = dict(state.rules), list[Event]()
         for number, program in enumerate(self.programs):
             before = state.rules[program.name]
-            if number in feeds:
-                assert values is not None
+            if number in fed:
                 known = len(before.order.newest)
-                rows, shared = self._places[number].rows(
-                    batch, values, feeds[number], before.shared, known, program.lateness
-                )
-                before = replace(before, shared=shared)
+                rows, shared = self._places[number].rows(fed[number], before.shared, known, program.lateness)
             elif clock < before.wake:
                 continue
             else:
-                rows = EMPTY
+                rows, shared = EMPTY, before.shared
             try:
-                rules[program.name], found = self._step(number, before, rows, clock)
+                rules[program.name], found = self._step(number, before, rows, shared, clock)
             except Exception as exc:
                 raise RuleError(program.name, f"{type(exc).__name__}: {exc}") from exc
             events += found
@@ -223,7 +219,7 @@ class Engine:
         RuntimeError
             This engine has seen samples: only a new one can take over what another one knew.
         """
-        if self._routes:
+        if len(self._routes):
             raise RuntimeError("a state is restored into an engine that has seen no sample")
         rules = self.initial().rules
         for number, program in enumerate(self.programs):
@@ -237,23 +233,16 @@ class Engine:
                 self._places[number].feed(element)
         return State(rules)
 
-    def _feeds(self, batch: SampleBatch) -> dict[int, list[tuple[int, int]]]:
-        """Return by rule which elements of a batch feed it: place in the dictionary, number of the feed."""
-        result: dict[int, list[tuple[int, int]]] = {}
-        used = np.zeros(len(batch.elements), bool)
-        used[batch.codes] = True
-        for code in np.flatnonzero(used).tolist():
-            name = batch.elements[code]
-            route = self._routes.get(name)
-            if route is None:
-                places_of = () if name.startswith(ELEMENT_PREFIX) else self._places
-                fed = ((number, places.feed(name)) for number, places in enumerate(places_of))
-                route = self._routes[name] = tuple((number, feed) for number, feed in fed if feed is not None)
-            for number, feed in route:
-                result.setdefault(number, []).append((code, feed))
-        return result
+    def _feeds(self, element: str) -> list[tuple[int, int]]:
+        """Return the rules that an element feeds, each with the number of the feed."""
+        if element.startswith(ELEMENT_PREFIX):
+            return []
+        fed = ((number, places.feed(element)) for number, places in enumerate(self._places))
+        return [(number, feed) for number, feed in fed if feed is not None]
 
-    def _step(self, number: int, before: RuleState, rows: Rows, clock: int) -> tuple[RuleState, list[Event]]:
+    def _step(
+        self, number: int, before: RuleState, rows: Rows, shared: Rows, clock: int
+    ) -> tuple[RuleState, list[Event]]:
         program, places = self.programs[number], self._places[number]
         count = len(places.keys)
         order, given, known = admit(before.order, rows, places.slots(), count, program.lateness, clock)
@@ -266,7 +255,7 @@ class Engine:
             last, ordinal = last.copy(), ordinal.copy()
             events = [_numbered(program.name, places.keys[found.key], found, last, ordinal) for found in step.found]
         wake = _wake(order, step.due, program.lateness)
-        return RuleState(order, step.state, before.shared, last, ordinal, wake), events
+        return RuleState(order, step.state, shared, last, ordinal, wake), events
 
 
 def _numbered(rule: str, key: str, found: Found, last: Int64s, ordinal: Int64s) -> Event:

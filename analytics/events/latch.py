@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analytics.events.event import CAME, GONE
 from analytics.events.operator import Edges, Found, Signal, Step
-from analytics.events.rows import NEVER, Floats, Int64s, Mask, Rows, grown
+from analytics.events.rows import BEFORE_ALL, NEVER, Floats, Int64s, Mask, Rows, grown
 from archiver.model import format_time
 
 
@@ -71,27 +70,27 @@ class Latch:
         """Take samples in; see `Operator.advance`."""
         told = self.signal.advance(state.signal, rows, known)
         count = len(known)
-        columns = _Columns(
-            grown(state.holds, count, False).copy(),
-            grown(state.active, count, False).copy(),
-            grown(state.since, count, 0).copy(),
-            grown(state.due, count, NEVER).copy(),
-            grown(state.value, count, np.nan).copy(),
-        )
-        reached = np.full(count, np.iinfo(np.int64).min) if told.reached is None else told.reached.copy()
-        found: list[Found] = []
-        for key, time, truth, value in _changes(told.edges, columns.holds, whole=rows.whole):
-            if columns.due[key] <= time:
+        holds, due = grown(state.holds, count, False), grown(state.due, count, NEVER)
+        changes = _changes(told.edges, holds, whole=rows.whole)
+        active, since = grown(state.active, count, False), grown(state.since, count, 0)
+        value = grown(state.value, count, np.nan)
+        found, reached = list[Found](), told.reached
+        if changes or (due <= known).any():
+            holds, active, since, due, value = (each.copy() for each in (holds, active, since, due, value))
+            columns = _Columns(holds, active, since, due, value)
+            for change in changes:
+                if due[change.key] <= change.time:
+                    found.append(self._fire(columns, change.key))
+                found.extend(self._told(columns, change))
+            reached = np.full(count, BEFORE_ALL) if reached is None else reached.copy()
+            for key in np.flatnonzero(due <= known).tolist():
+                reached[key] = max(reached[key], due[key])
                 found.append(self._fire(columns, key))
-            found.extend(self._told(columns, key, time, truth, value))
-        for key in np.flatnonzero(columns.due <= known).tolist():
-            reached[key] = max(reached[key], columns.due[key])
-            found.append(self._fire(columns, key))
-        due = columns.due if told.due is None else np.minimum(columns.due, grown(told.due, count, NEVER))
-        after = Latched(told.state, columns.holds, columns.active, columns.since, columns.due, columns.value)
-        return Step(after, found, due, reached)
+        after = Latched(told.state, holds, active, since, due, value)
+        return Step(after, found, due if told.due is None else np.minimum(due, told.due), reached)
 
-    def _told(self, columns: _Columns, key: int, time: int, truth: bool, value: float) -> Iterator[Found]:
+    def _told(self, columns: _Columns, change: _Change) -> Iterator[Found]:
+        key, time, truth, value = change
         columns.holds[key], columns.since[key], columns.value[key] = truth, time, value
         if columns.active[key] == truth:  # it was on its way, and turned back
             columns.due[key] = NEVER
@@ -121,28 +120,33 @@ class _Columns:
     value: Floats
 
 
-def _changes(edges: Edges, holds: Mask, *, whole: bool) -> list[tuple[int, int, bool, float]]:
-    """Return instance, time, truth and value where a truth is told that differs from the one before.
+class _Change(NamedTuple):
+    """The truth of an instance as it is told anew."""
 
-    Of what is said at one instant the last counts, if it is `whole`.
-    """
+    key: int
+    time: int
+    truth: bool
+    value: float
+
+
+def _changes(edges: Edges, holds: Mask, *, whole: bool) -> list[_Change]:
+    """Return where a truth differs from what was told before; if it is `whole`, the last of an instant counts."""
     told = edges.truth != 0
     if whole:
         told &= (np.diff(edges.key, append=-1) != 0) | (np.diff(edges.time, append=0) != 0)
-    places = np.flatnonzero(told)
-    if not len(places):
+    keys, truths = edges.key, edges.truth > 0
+    places = None
+    if not told.all():
+        places = told.nonzero()[0]
+        keys, truths = keys[places], truths[places]
+    if not len(keys):
         return []
-    keys, truths = edges.key[places], edges.truth[places] > 0
-    before: NDArray[np.bool_] = np.append(False, truths[:-1])
-    first = np.diff(keys, prepend=-1) != 0
-    before[first] = holds[keys[first]]
-    at = places[truths != before]
-    return list(
-        zip(
-            edges.key[at].tolist(),
-            edges.time[at].tolist(),
-            (edges.truth[at] > 0).tolist(),
-            edges.value[at].tolist(),
-            strict=True,
-        )
-    )
+    differs = holds[keys] != truths
+    same = keys[1:] == keys[:-1]
+    np.not_equal(truths[1:], truths[:-1], out=differs[1:], where=same)
+    at = differs.nonzero()[0]
+    if not len(at):
+        return []
+    at = at if places is None else places[at]
+    columns = edges.key[at], edges.time[at], edges.truth[at] > 0, edges.value[at]
+    return [_Change(*each) for each in zip(*(column.tolist() for column in columns), strict=True)]

@@ -82,14 +82,16 @@ class Order:
 
     def grown(self, keys: int, slots: int, clock: int) -> Order:
         """Return it for so many instances and slots, at a receive time."""
-        return replace(
-            self,
-            newest=grown(self.newest, keys, BEFORE_ALL),
-            arrived=grown(self.arrived, keys, BEFORE_ALL),
-            done=grown(self.done, keys, BEFORE_ALL),
-            seen_time=grown(self.seen_time, slots, BEFORE_ALL),
-            seen_sequence=grown(self.seen_sequence, slots, -1),
-            clock=max(self.clock, clock),
+        return Order(
+            self.pending,
+            grown(self.newest, keys, BEFORE_ALL),
+            grown(self.arrived, keys, BEFORE_ALL),
+            grown(self.done, keys, BEFORE_ALL),
+            grown(self.seen_time, slots, BEFORE_ALL),
+            grown(self.seen_sequence, slots, -1),
+            max(self.clock, clock),
+            self.late,
+            self.repeated,
         )
 
 
@@ -122,7 +124,12 @@ def admit(order: Order, rows: Rows, slots: Slots, keys: int, lateness: int, cloc
     """
     order = order.grown(keys, len(slots.ranks), clock)
     if len(rows):
-        order, rows = _accepted(order, _by_instance(rows), lateness)
+        rows = _by_instance(rows)
+        if not (lateness or len(order.pending) or slots.shared is not None):
+            straight = _straight(order, rows)
+            if straight is not None:
+                return straight, rows, straight.known(0)
+        order, rows = _accepted(order, rows, lateness)
     known = order.known(lateness)
     pending = Rows.concat([order.pending, rows])
     if not len(pending):
@@ -145,6 +152,23 @@ def _by_instance(rows: Rows) -> Rows:
         return rows
     keys = rows.key if rows.key.max() > np.iinfo(np.int16).max else rows.key.astype(np.int16)  # those sort faster
     return rows.take(np.argsort(keys, kind="stable"))
+
+
+def _straight(order: Order, rows: Rows) -> Order | None:
+    """Return what is remembered when each row is newer than all before it, as most are; None when that is not so."""
+    starts = rows.starts()
+    keys = rows.key[starts]
+    rises = rows.time[1:] > rows.time[:-1]
+    rises[starts[1:] - 1] = True
+    if not (rises.all() and (rows.time[starts] > np.maximum(order.newest[keys], order.done[keys])).all()):
+        return None
+    ends = np.append(starts[1:], len(rows)) - 1
+    last = rows.time[ends]
+    newest, arrived, done = order.newest.copy(), order.arrived.copy(), order.done.copy()
+    seen_time, seen_sequence = order.seen_time.copy(), order.seen_sequence.copy()
+    newest[keys], arrived[keys], done[keys] = last, rows.received[ends], last
+    seen_time[rows.slot], seen_sequence[rows.slot] = rows.time, rows.sequence
+    return Order(EMPTY, newest, arrived, done, seen_time, seen_sequence, order.clock, order.late, order.repeated)
 
 
 def _accepted(order: Order, rows: Rows, lateness: int) -> tuple[Order, Rows]:

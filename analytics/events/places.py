@@ -1,4 +1,4 @@
-"""Which instance, slot and input of a rule the samples of a batch go to."""
+"""Which instance, slot and input of a rule its samples go to."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ import numpy as np
 
 from analytics.events.matching import Inputs
 from analytics.events.ordering import Slots
-from analytics.events.rows import NEVER, Int64s, Mask, Rows, Values
-from archiver.model import SampleBatch
+from analytics.events.rows import NEVER, Int64s, Mask, Rows
 
-Feeds = list[tuple[int, int]]
-"""Elements of a batch that feed a rule: place in the batch's dictionary, number of the feed."""
 _NONE = np.empty(0, np.int64)
 
 
@@ -106,21 +103,17 @@ class Places:
         self._shared.append(shared)
         return len(self._slots) - 1
 
-    def rows(
-        self, batch: SampleBatch, values: Values, feeds: Feeds, shared: Rows, known: int, lateness: int
-    ) -> tuple[Rows, Rows]:
-        """Return the samples of a batch that feed the rule, once for each place they go to.
+    def rows(self, fed: Rows, shared: Rows, known: int, lateness: int) -> tuple[Rows, Rows]:
+        """Return samples that feed the rule once for each place they go to.
 
         Parameters
         ----------
-        batch : SampleBatch
-        values : Values
-            Of the batch.
-        feeds : Feeds
+        fed : Rows
+            In order of arrival; `slot` is the number of the feed.
         shared : Rows
-            What this gave of the batch before; none at first.
+            What this gave before; none at first.
         known : int
-            Number of instances before this batch.
+            Number of instances before these samples.
         lateness : int
             Of the rule, ns.
 
@@ -132,34 +125,29 @@ class Places:
             The latest samples of the common elements, for instances that come up later; `slot` is the number of the
             feed there.
         """
-        by_code = np.full(len(batch.elements), -1)
-        for code, feed in feeds:
-            by_code[code] = feed
-        feed_of = by_code[batch.codes]
-        source = np.flatnonzero(feed_of >= 0)
-        feed_of = feed_of[source]
-        rows, origin = self._spread(batch, values, source, feed_of)
+        rows, origin = self._spread(fed)
         if not self._common:
             return rows, shared
-        common = np.isin(feed_of, list(self._common))
-        mine = _rows(
-            batch, values, source[common], np.stack([feed_of[common] * 0 - 1, feed_of[common], feed_of[common]], 1)
-        )
-        rows = self._with_seeds(rows, origin, mine, source[common], shared, known, lateness)
+        places = np.flatnonzero(np.isin(fed.slot, list(self._common)))
+        mine = fed.take(places)
+        rows = self._with_seeds(rows, origin, mine, places, shared, known, lateness)
         return rows, _latest(Rows.concat([shared, mine]), lateness)
 
-    def _spread(self, batch: SampleBatch, values: Values, source: Int64s, feed_of: Int64s) -> tuple[Rows, Int64s]:
-        """Return a row per place that a sample goes to, and the place in the batch that each comes from."""
+    def _spread(self, fed: Rows) -> tuple[Rows, Int64s]:
+        """Return a row per place that a sample goes to, and which sample each is."""
         if self._flat is None:
             self._flat = np.array([place for places in self._places for place in places], np.int64).reshape(-1, 3)
             self._counts = np.array([len(places) for places in self._places], np.int64)
             self._begins = np.cumsum(self._counts) - self._counts
-        counts, begins = self._counts[feed_of], self._begins[feed_of]
-        if (counts == 1).all():
-            return _rows(batch, values, source, self._flat[begins]), source
-        origin = np.repeat(source, counts)
-        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        return _rows(batch, values, origin, self._flat[np.repeat(begins, counts) + within]), origin
+            self._is_single = bool((self._counts == 1).all())
+        begins = self._begins[fed.slot]
+        origin = np.arange(len(fed))
+        if self._is_single:
+            return fed.placed(self._flat[begins]), origin
+        counts = self._counts[fed.slot]
+        origin = np.repeat(origin, counts)
+        within = np.arange(len(origin)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return fed.take(origin).placed(self._flat[np.repeat(begins, counts) + within]), origin
 
     def _with_seeds(
         self, rows: Rows, origin: Int64s, mine: Rows, mine_at: Int64s, shared: Rows, known: int, lateness: int
@@ -191,18 +179,3 @@ def _latest(rows: Rows, lateness: int) -> Rows:
     recent = newest - times <= lateness
     kept = recent | np.append(recent[1:] & (np.diff(slots) == 0), False)
     return rows.take(np.sort(order[kept]))
-
-
-def _rows(batch: SampleBatch, values: Values, source: Int64s, places: Int64s) -> Rows:
-    return Rows(
-        key=places[:, 0].astype(np.int32),
-        slot=places[:, 1].astype(np.int32),
-        input=places[:, 2].astype(np.int16),
-        time=batch.source_time[source],
-        received=batch.receive_time[source],
-        sequence=batch.sequence[source],
-        number=values.number[source],
-        text=None if values.text is None else values.text[source],
-        good=values.good[source],
-        status=values.status[source],
-    )

@@ -7,12 +7,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from archiver.model import Kind, SampleBatch
-from archiver.model.kind import VALUE_KINDS
-from archiver.query.comparison import good
+from archiver.model import status as bits
+from archiver.model.partials import native
 
 Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
@@ -53,18 +52,18 @@ class Values:
         number = np.full(len(batch), np.nan)
         for kind in _NUMBERS:
             if kind in batch.kinds:
-                values = batch.values(kind).cast(pa.float64(), safe=False)
+                values = batch.values(kind)
                 if values.null_count == 0:
-                    number = values.to_numpy()
+                    number = native(values).astype(np.float64, copy=False)
                 else:
                     valid = values.is_valid().to_numpy(zero_copy_only=False)
-                    number[valid] = values.to_numpy(zero_copy_only=False)[valid]
-        text = None
+                    number[valid] = native(values)[valid]
+        sound, text = ~np.isnan(number), None
         if Kind.TEXT in batch.kinds:
             text = batch.values(Kind.TEXT).to_numpy(zero_copy_only=False)
-        sound = good(batch)
-        if any(kind in batch.kinds for kind in VALUE_KINDS if kind not in (*_NUMBERS, Kind.TEXT)):
-            sound &= ~np.isnan(number) if text is None else ~np.isnan(number) | (text != None)  # noqa: E711
+            sound |= batch.values(Kind.TEXT).is_valid().to_numpy(zero_copy_only=False)
+        if batch.status.any():
+            sound &= ~(bits.is_bad(batch.status) | bits.is_gap(batch.status))
         return cls(number, text, sound, batch.status)
 
 
@@ -105,7 +104,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.time)
 
-    def take(self, places: Int64s | Mask) -> Rows:
+    def take(self, places: Int64s | Mask | slice) -> Rows:
         """Return the rows at these places, in that order; or those where a mask is true."""
         return Rows(
             self.key[places],
@@ -120,6 +119,10 @@ class Rows:
             self.status[places],
             self.whole,
         )
+
+    def part(self, start: int, end: int) -> Rows:
+        """Return the rows from one place to before another, without a copy."""
+        return self.take(slice(start, end))
 
     def placed(self, places: Int64s) -> Rows:
         """Return the rows with other instances, slots and inputs: three columns of int64."""
@@ -140,7 +143,10 @@ class Rows:
 
     def starts(self) -> Int64s:
         """Return where each instance begins, rows being in order of their instance."""
-        return np.flatnonzero(np.diff(self.key, prepend=-1)) if len(self) else np.empty(0, np.int64)
+        first = np.empty(len(self), bool)
+        first[:1] = True
+        np.not_equal(self.key[1:], self.key[:-1], out=first[1:])
+        return first.nonzero()[0]
 
 
 def textless(rows: Rows) -> Texts:

@@ -96,7 +96,8 @@ def rate(samples: Sequence[Sample], rises: float | None, falls: float | None, ov
     result = []
     for place, sample in enumerate(samples):
         value = number(sample)
-        earlier = [each for each in samples[:place] if each.element == sample.element and number(each) is not None]
+        which = sample.element, sample.input
+        earlier = [each for each in samples[:place] if (each.element, each.input) == which and number(each) is not None]
         if over:
             earlier = [each for each in earlier if each.time <= sample.time - over]
         if value is None or not earlier or (not over and earlier[-1].time == sample.time):
