@@ -240,3 +240,18 @@ def test_no_element_that_was_taken_away_comes_back_by_itself(opened, url):
     until(lambda: page.wait_for_timeout(20) or page.evaluate(ticks) > begun + 4)
     assert page.locator("#values tbody tr").count() == 0
     assert json.dumps(page.url).count("RACE") == 0
+
+
+def test_a_change_that_is_done_after_its_view_was_left_does_not_wake_it(opened, url):
+    page, problems = opened(url, "#/archive")
+    held = Held(page, "**/v1/backends/*/stop")
+    page.locator("[title^='Stop ']").first.click()
+    held.wait(1)
+    go(page, "#/load")
+    page.wait_for_selector("#drop")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(url)))
+    held.routes[0].fulfill(status=204)
+    until(lambda: page.wait_for_timeout(20) or "/health/ready" in asked)
+    assert set(asked) == {"/health/ready"}
+    assert problems == []

@@ -226,6 +226,14 @@ def test_a_backend_that_does_not_answer_hides_nothing_of_the_others(opened, shar
     page.goto(f"{shared}/#/storage")
     page.locator("#segments > tr", has_text="lake").locator("td[data-label=Segments]", has_text="3").wait_for()
     page.locator("#segments .error", has_text="the disk is gone").wait_for()
+    assert page.locator("#segments > tr", has_text="disk is gone").inner_text().split() == [
+        "warm",
+        "warm:",
+        "the",
+        "disk",
+        "is",
+        "gone",
+    ]
 
 
 def test_an_empty_archive_says_that_it_is(opened, tmp_path):

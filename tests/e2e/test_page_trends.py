@@ -60,7 +60,7 @@ def asked(page, expression):
 
 
 def wait_for(page, expression):
-    until(lambda: asked(page, expression))
+    until(lambda: asked(page, f"view && ({expression})"))  # there is none before the address is heard of
 
 
 def painted(page):

@@ -31,8 +31,10 @@ export function emptyRow(text, columns) {
  */
 export function repeat(work, everyMs, told = () => {}) {
   let timer = 0;
+  let isStopped = false;
   let current = new AbortController();
   const now = async () => {
+    if (isStopped) return; // what somebody waited for may come after the view was left
     clearTimeout(timer);
     current.abort();
     const { signal } = (current = new AbortController());
@@ -45,6 +47,7 @@ export function repeat(work, everyMs, told = () => {}) {
     timer = setTimeout(now, everyMs);
   };
   const stop = () => {
+    isStopped = true;
     clearTimeout(timer);
     current.abort();
   };

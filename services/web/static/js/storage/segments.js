@@ -39,7 +39,7 @@ export function segments(askedCaller) {
     } catch (error) {
       tell(wordsOf(error), true);
     }
-    if (!leaving.signal.aborted) refreshing.now();
+    refreshing.now();
   };
   const refreshing = repeat(refresh, EVERY_MS, (error) => (error ? card.tell(wordsOf(error), true) : card.tell(...said)));
   const stop = () => {
@@ -103,18 +103,25 @@ function heldRow({ backend, group }, drop) {
     showEach();
   });
   const node = make("tr", {}, make("th", { scope: "row" }, backend), ...Object.values(cells), make("td", { className: "actions" }, look));
+  /** Have the row hold words in place of figures, unless there are none. */
+  const say = (text, className = "") => {
+    for (const [name, node] of Object.entries(cells)) node.hidden = Boolean(text) && name !== "Group";
+    Object.assign(cells.Group, { textContent: text, className, colSpan: text ? COLUMNS.length - 2 : 1 });
+    cells.Group.dataset.label = text ? "" : "Group";
+    look.hidden = Boolean(text);
+    if (text) below.hidden = true;
+  };
   const update = (item) => {
     list = item.list;
     const goes = list.find(({ dropped_at: at }) => at)?.dropped_at;
-    const texts = { Group: item.group || "–", Segments: count(list.length), Samples: count(total(list, "rows")), Size: size(total(list, "bytes")),
-      From: list.length ? day(list[0].start) : "–", To: list.length ? day(list.at(-1).end) : "–", "Oldest goes": goes ? day(goes) : list.length ? "never" : "–" };
+    if (!list.length) return say(item.trouble ?? item.words, item.trouble ? "error" : "muted");
+    say("");
+    const texts = { Group: group, Segments: count(list.length), Samples: count(total(list, "rows")), Size: size(total(list, "bytes")),
+      From: day(list[0].start), To: day(list.at(-1).end), "Oldest goes": goes ? day(goes) : "never" };
     for (const [name, text] of Object.entries(texts)) cells[name].textContent = text;
-    if (!list.length) cells.Group.textContent = item.trouble ?? item.words;
-    cells.Group.className = item.trouble ? "error" : list.length ? "" : "muted";
-    look.hidden = !list.length;
-    if (!list.length) below.hidden = true;
     dropping.hidden = !item.mayDrop;
     if (!below.hidden) showEach();
+    return undefined;
   };
   return { nodes: [node, below], update };
 }

@@ -37,7 +37,7 @@ export function mount(root) {
     } catch (error) {
       refusal = wordsOf(error);
     }
-    if (!leaving.signal.aborted) refreshing.now();
+    refreshing.now();
   };
   const rows = new Rows(backends.body, (backend) => backendRow(backend, change), BACKENDS.length);
   const refresh = async (signal) => {

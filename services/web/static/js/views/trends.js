@@ -295,6 +295,7 @@ class Trends {
 
   async askStatistics() {
     this.counting?.abort();
+    this.counting = null;
     const names = this.readable.filter(({ kind }) => !kind.endsWith("s") || kind === "bools").map(({ name }) => name);
     if (!names.length) return;
     const mine = (this.counting = new AbortController());
