@@ -63,4 +63,11 @@ def samples_of(
         st.sampled_from(statuses),
         st.just(0),
     )
-    return st.lists(one, max_size=25, unique_by=lambda sample: (sample.element, sample.time, sample.sequence))
+    return st.sampled_from([0, 1, 2, 6, 12, 18, 25]).flatmap(
+        lambda size: st.lists(
+            one,
+            min_size=min(size, len(set(elements)) * latest),
+            max_size=size,
+            unique_by=lambda sample: (sample.element, sample.time, sample.sequence),
+        )
+    )

@@ -24,9 +24,11 @@ def above(name, limit):
     return condition
 
 
+WHEN, EXPECT = (Expression.parse(f"{name} > 0.5", SHAPES, Wanted.CONDITION) for name in NAMES)
+
+
 def absence(within):
-    when, expect = (Expression.parse(f"{name} > 0.5", SHAPES, Wanted.CONDITION) for name in NAMES)
-    return Absence(NAMES, when, expect, within)
+    return Absence(NAMES, WHEN, EXPECT, within)
 
 
 @given(samples, st.integers(1, 8), st.integers(0, 6), st.data())

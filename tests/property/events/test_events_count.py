@@ -22,6 +22,7 @@ from archiver.model import Status
 VALUES = [0.0, 1.0, 2.0, 2.5, 4.0, -3.0, None, math.nan, math.inf, "open"]
 samples = samples_of(["a", "b"], VALUES, statuses=[0, 0, 0, 0, int(Status.AUT_INV)])
 each = Inputs({"value": [Pattern("*")]}, each=True)
+CHANGED = Expression.parse("value != value.previous", {"value": Shape.NUMBER}, Wanted.CONDITION)
 
 
 def checked(program, reference, samples, data):
@@ -44,14 +45,13 @@ def test_as_many_as_there_are(samples, more_than, within, on_delay, off_delay, l
 
 @given(samples, st.integers(0, 2), st.integers(1, 8), st.integers(0, 6), st.data())
 def test_changes(samples, more_than, within, lateness, data):
-    changed = Expression.parse("value != value.previous", {"value": Shape.NUMBER}, Wanted.CONDITION)
 
     def reference(mine):
         pairs = [(before, at) for before, at in pairwise(mine) if before.is_good and at.is_good]
         changes = [at.time for before, at in pairs if before.value != "open" and at.value != before.value]
         return counted(changes, more_than, within)
 
-    count = Count(Whenever(("value",), changed), more_than, within)
+    count = Count(Whenever(("value",), CHANGED), more_than, within)
     checked(Program("changes", each, Latch(count), lateness), reference, samples, data)
 
 
@@ -81,8 +81,7 @@ def at_once(samples):
 def test_more_than_a_hundred_changes_in_ten_seconds():
     """A value that toggles ten times a second does not come, one that does so a little faster does."""
     second = 1_000_000_000
-    changed = Expression.parse("value != value.previous", {"value": Shape.NUMBER}, Wanted.CONDITION)
-    program = Program("chatter", each, Latch(Count(Whenever(("value",), changed), 100, 10 * second)))
+    program = Program("chatter", each, Latch(Count(Whenever(("value",), CHANGED), 100, 10 * second)))
     for step, expected in ((100_000_000, []), (99_000_000, [("came", 101), ("gone", 101 + 1)])):
         times = np.arange(300) * step
         samples = [Sample("a", int(time), float(place % 2)) for place, time in enumerate(times)]

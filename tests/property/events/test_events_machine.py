@@ -1,5 +1,7 @@
 """State machines, and which of several came first, against models that let time pass in single steps."""
 
+from functools import cache
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +39,7 @@ moves = st.builds(
 ).filter(ends)
 
 
+@cache
 def parsed(text):
     return Expression.parse(text, SHAPES, Wanted.CONDITION)
 

@@ -55,9 +55,9 @@ RELATED = {
 def sequences(draw, contiguity):
     """The same sequence as steps and as stages."""
     steps, stages, names = [], [], ("value",)
-    for place, name in enumerate(NAMES[: draw(st.integers(2, 4))]):
+    for place, name in enumerate(NAMES[: draw(st.sampled_from([2, 2, 3, 4]))]):
         menu = {**MENU, **RELATED} if place else MENU
-        text = draw(st.sampled_from(sorted(menu)))
+        text = draw(st.sampled_from(list(menu)))
         absent = place > 0 and draw(st.integers(0, 3)) == 0
         least = draw(st.sampled_from([1, 1, 1, 2]))
         most = least if contiguity == "any" else least + draw(st.sampled_from([0, 0, 1, 2]))
@@ -70,11 +70,11 @@ def sequences(draw, contiguity):
     return steps, stages
 
 
-samples = samples_of(["a", "b"], [0.0, 1.0, 2.0, 3.0, None], 16)
+samples = samples_of(["a", "b"], [0.0, 1.0, 1.0, 2.0, 2.0, 3.0, None], 16)
 
 
 @pytest.mark.parametrize("contiguity", ["next", "strict", "any"])
-@given(samples, st.integers(1, 12), st.integers(0, 5), st.data())
+@given(samples, st.integers(1, 16), st.integers(0, 5), st.data())
 def test_every_match_is_found(contiguity, samples, within, lateness, data):
     steps, stages = data.draw(sequences(contiguity))
     after_match = data.draw(st.sampled_from(["past_last", "to_next", "no_skip", "to_first"]))
