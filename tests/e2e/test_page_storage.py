@@ -270,6 +270,13 @@ def test_many_dead_letters_are_the_oldest_and_how_many_there_are(opened, shared)
     assert page.locator("#letters b").count() == 0
 
 
+def test_what_a_backend_refused_is_found_from_its_row(opened, shared):
+    page, problems = opened(shared, "#/archive")
+    page.locator("#backends tr", has_text="warm").get_by_text("refused 2 samples").click()
+    page.locator("#letters > tr", has_text="PUMP:ODD").wait_for()
+    assert problems == []
+
+
 @pytest.mark.parametrize("roles", [[Role.READ], [Role.OPERATE], [Role.ADMINISTER]], ids=" ".join)
 def test_only_what_the_caller_may_is_offered(opened, tmp_path, roles):
     fill(tmp_path)

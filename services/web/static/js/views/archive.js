@@ -63,6 +63,10 @@ export function mount(root) {
 function backendRow({ name, kind }, change) {
   const cells = Object.fromEntries(BACKENDS.slice(1, -1).map((text) => [text, cell(text, "", NUMBERS.has(text) ? "number" : "")]));
   const button = (what, work) => make("button", { type: "button", title: `${WORDS[what]} ${name}`, onclick: work }, WORDS[what]);
+  const word = make("div");
+  const trouble = make("div", { className: "error" });
+  const refused = make("a", { href: "#/storage", title: `Dead letters of ${name}` });
+  cells.State.append(make("div", {}, word, trouble, refused));
   let lag = 0;
   const stop = button("stop", () => change(name, "stop"));
   const start = button("start", () => change(name, "start"));
@@ -73,7 +77,10 @@ function backendRow({ name, kind }, change) {
   const update = (backend) => {
     lag = backend.lag_samples;
     cells.State.className = `state-${backend.state}`;
-    cells.State.replaceChildren(backend.state, ...(backend.last_error ? [make("div", { className: "error" }, backend.last_error)] : []));
+    word.textContent = backend.state;
+    trouble.textContent = backend.last_error;
+    refused.hidden = !backend.dead_letters;
+    refused.textContent = `refused ${count(backend.dead_letters)} ${backend.dead_letters === 1 ? "sample" : "samples"}`;
     cells.Position.textContent = backend.position === null ? "–" : count(backend.position);
     cells["Lag, samples"].textContent = count(lag);
     cells["Oldest waiting"].textContent = duration(backend.oldest_unflushed_s);
