@@ -210,12 +210,12 @@ class Runner:
         while True:
             first = journal.state().first
             if first > self._offset + 1:
-                self._gaps += first - 1 - self._offset
                 _LOG.error(
                     "rules: entries %d to %d of the journal were gone before they were looked at; a dry run "
                     "(forebay rules test) over that time tells what they would have found",
                     *(self._offset + 1, first - 1),
                 )
+                self._gaps += first - 1 - self._offset
                 self._offset = first - 1
             entries = journal.read(self._offset, _ROWS)
             if not entries or entries[0].offset == self._offset + 1:
