@@ -60,6 +60,11 @@ class RenamedReader:
             yield from self._reader.read(plain, interval, groups=groups, as_of=as_of, versions=versions)
 
     @property
+    def in_process(self) -> bool:
+        """Whether the backend leaves the work of a read to this process."""
+        return self._reader.in_process
+
+    @property
     def aggregates(self) -> frozenset[str]:
         """Which aggregates the backend makes by itself."""
         return self._reader.aggregates

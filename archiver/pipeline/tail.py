@@ -62,6 +62,11 @@ class TailedBackend:
         return last_of_each(newest_versions(SampleBatch.concat([stored, tail]))).sorted() if tail.num_rows else stored
 
     @property
+    def in_process(self) -> bool:
+        """Whether the backend leaves the work of a read to this process."""
+        return getattr(self._lane.backend, "in_process", False)
+
+    @property
     def aggregates(self) -> frozenset[str]:
         """Which aggregates the backend makes by itself."""
         return getattr(self._lane.backend, "aggregates", frozenset())

@@ -261,14 +261,14 @@ class _Execution:
 
     def _read(self, scope: _Scope, before: list[Iterator[SampleBatch]]) -> Iterator[SampleBatch]:
         steps = _cut(self._plan.steps, scope.elements, scope.interval)
-        ahead = self._budget.limits.seconds or (len(steps) > 1 and not all(self._is_quick(step) for step in steps))
+        hurried, several = self._budget.limits.seconds, len(steps) > 1
         with ExitStack() as stack:
             streams: list[Iterator[SampleBatch]] = []
             for step in steps:
                 stop = Interruption()
                 stack.enter_context(self._reading.stop.stopping(stop.set))
                 part: Any = read_step(step, replace(self._reading, stop=stop))
-                if ahead:
+                if hurried or (several and self._is_awaited(step)):
                     part = Prefetched(part, step.backends[0], stop, left_s=self._budget.left_s)
                 stack.callback(part.close)
                 streams.append(part)
@@ -281,10 +281,16 @@ class _Execution:
         self._silences.append(Silence(max(interval.start, min(interval.end, self._now))))
         return self._silences[-1].watch(samples)
 
-    def _is_quick(self, step: Step) -> bool:
-        """Return whether a step is expected to be read sooner than a thread takes its turn."""
+    def _is_awaited(self, step: Step) -> bool:
+        """Return whether something is won by reading a step beside others: not what only this process works on.
+
+        A thread of Python that does so takes its turns with the others; neither is it worth it where a step is
+        expected to be read before its turn is over.
+        """
+        if getattr(self._readers[step.backends[0]], "in_process", False):
+            return False
         rows, seconds = self._reading.known.expected(step.backends[0], step.interval, len(step.elements))
-        return rows is not None and seconds is not None and seconds < _TURN_S
+        return rows is None or seconds is None or seconds >= _TURN_S
 
     # -- afterwards -----------------------------------------------------------------------------------
 

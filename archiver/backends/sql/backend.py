@@ -144,6 +144,11 @@ class SqlBackend:
                 yield from reading.read(self._dialect, samples, ids, interval, as_of, versions)
 
     @property
+    def in_process(self) -> bool:
+        """Whether it is this process that does the work of a read."""
+        return self._dialect.in_process
+
+    @property
     def aggregates(self) -> frozenset[str]:
         """Which aggregates the database makes by itself."""
         return aggregating.MADE if isinstance(self._dialect, dialects.CellDialect) else frozenset()

@@ -276,6 +276,24 @@ def test_a_query_in_chunks_is_the_whole(monkeypatch):
     assert rows(answer) == [(name, int(time), float(i)) for name in "ab" for i, time in enumerate(times)]
 
 
+@pytest.mark.parametrize("in_process", [True, False])
+def test_what_this_process_works_on_is_read_by_the_reader_itself(batch, in_process):
+    class Noting(MemoryBackend):
+        def read(self, elements, interval, **how):
+            threads.add(threading.current_thread())
+            yield from super().read(elements, interval, **how)
+
+    threads = set()
+    readers = {name: Noting(BackendContext(name, Path()), Options()) for name in ("old", "new")}
+    for reader in readers.values():
+        reader.write({"g": batch})
+        reader.in_process = in_process
+    ranges = (Range("old", Interval(0, 20)), Range("new", Interval(20, 40)))
+    answer = execute(Query(("a",), Interval(0, 40), ranges=ranges), readers, limits=NEVER_LATE)
+    assert rows(answer) == [("a", 10, 1.0), ("a", 20, 2.0), ("a", 30, 4.0)]
+    assert (threads == {threading.current_thread()}) == in_process
+
+
 # -- aggregates and shapes ----------------------------------------------------------------------------
 
 

@@ -39,7 +39,7 @@ StatementOf = Callable[[str], str]
 
 
 class Dialect(Translator, Protocol):
-    """A database, and the tables of one archive in it.
+    """A database, and the tables of one archive in it; `in_process` when it has no server.
 
     Statements that all databases understand are elsewhere, in SQLAlchemy Core. Making tables is here: in some a
     statement that makes one belongs to the transaction, in others it would commit what was done before.
@@ -47,6 +47,7 @@ class Dialect(Translator, Protocol):
 
     exact: Exactness
     engine: Engine
+    in_process: bool
 
     def close(self) -> None:
         """Close all connections."""

@@ -64,6 +64,7 @@ class PostgresqlDialect:
     """
 
     exact = Exactness(every_float=True, nul=False)
+    in_process = False
     words = Words(
         summable="CASE WHEN {0} BETWEEN -1e290 AND 1e290 THEN {0} END",
         minus_zeros="COUNT(CASE WHEN {0} = 0 AND CAST({0} AS text) = '-0' THEN 1 END)",

@@ -94,6 +94,7 @@ class SqliteDialect:
     """
 
     exact = Exactness(every_float=False, nul=True)
+    in_process = True
     words = Words()
 
     def __init__(self, url: URL, directory: Path, read_only: bool, tables: Tables) -> None:

@@ -49,6 +49,7 @@ class OracleDialect:
     """
 
     exact = Exactness(every_float=False, nul=False, text_bytes=TEXT_BYTES)
+    in_process = False
     words = statements.WORDS
 
     def __init__(self, url: URL, directory: Path, read_only: bool, tables: Tables) -> None:
