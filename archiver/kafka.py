@@ -135,6 +135,22 @@ class Cluster:
                 raise self.error(f"topic {name} cannot be made", exc.args[0]) from exc
         return self.call(f"topic {name} cannot be looked up", find)
 
+    def partitions(self, name: str) -> int:
+        """Return how many partitions a topic has that somebody else makes.
+
+        Raises
+        ------
+        TransientError
+            It is not there, or the brokers do not answer.
+        """
+        admin = self._admin()
+
+        def find() -> int:
+            future: Future[Any] = admin.describe_topics(TopicCollection([name]), request_timeout=ANSWER_S)[name]
+            return len(future.result().partitions)
+
+        return self.call(f"topic {name} cannot be looked up", find)
+
     def topic_settings(self, name: str) -> dict[str, str]:
         """Return the settings of a topic that are in force."""
         resource = ConfigResource(ResourceType.TOPIC, name)

@@ -7,8 +7,9 @@ operators see samples in order of time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,11 +121,16 @@ class Engine:
     ----------
     programs : sequence of Program
         With different names.
+    owns : callable, optional
+        Says of a rule and the key of an instance whether it is looked after here; all are when left out. Engines that
+        share the instances out among them find together what one finds.
     """
 
-    def __init__(self, programs: Sequence[Program]) -> None:
+    def __init__(self, programs: Sequence[Program], owns: Callable[[str, str], bool] | None = None) -> None:
         self.programs = tuple(programs)
-        self._places = [Places(program.inputs) for program in programs]
+        self._places = [
+            Places(program.inputs, None if owns is None else partial(owns, program.name)) for program in programs
+        ]
         self._routes = Routes(self._feeds)
 
     def initial(self) -> State:

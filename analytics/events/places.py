@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from analytics.events.matching import Inputs
@@ -20,6 +22,8 @@ class Places:
     Parameters
     ----------
     inputs : Inputs
+    owns : callable, optional
+        Says of the key of an instance whether it is looked after here; all are when left out.
 
     Attributes
     ----------
@@ -29,8 +33,9 @@ class Places:
         Elements that feed, in the order in which they came up: asked for in that order again, they get the same places.
     """
 
-    def __init__(self, inputs: Inputs) -> None:
+    def __init__(self, inputs: Inputs, owns: Callable[[str], bool] | None = None) -> None:
         self._inputs = inputs
+        self._owns = owns
         self.keys: list[str] = []
         self.elements: list[str] = []
         self._number: dict[str, int] = {}
@@ -68,6 +73,8 @@ class Places:
         if element in self._feed:
             return self._feed[element]
         places = self._inputs.places(element)
+        if self._owns is not None:
+            places = [(place, key) for place, key in places if key is None or self._owns(key)]
         if not places:
             return None
         number = self._feed[element] = len(self.elements)

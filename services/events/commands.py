@@ -1,4 +1,4 @@
-"""Commands about rules and alarms: ``forebay rules …``, ``forebay alarms``."""
+"""Commands about rules and alarms: ``forebay rules …``, ``forebay alarms``, ``forebay events …``."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from archiver.query import Query
 from archiver.query.shape import samples_in
 
 rules = typer.Typer(help="Rules over samples: check them, try them on the past.", no_args_is_help=True)
+events = typer.Typer(help="The event engine, beside the archive's process.", no_args_is_help=True)
 File = Annotated[Path, typer.Argument(help="Rules in TOML, YAML or JSON.")]
 _COLUMNS = ("time", "rule", "element", "kind", "value")
 
@@ -84,6 +85,19 @@ def alarms(
         return
     shown = ("came", "state", "class", "rule", "key", "text", "id")
     typer.echo(table([{name: row[name] for name in shown} for row in rows]), nl=False)
+
+
+@events.callback()
+def _events() -> None:
+    """Keep `worker` a command of its own."""
+
+
+@events.command("worker")
+def run_worker(config_: Config = None, data: Data = None) -> None:
+    """Run the rules of an archive whose journal is on Kafka, together with the other workers; SIGTERM stops it."""
+    from services.events.faust.running import run
+
+    run(settings_of(config_, data, create=True))
 
 
 def _alarms(config: Path | None, data: Path | None, states: list[str]) -> list[dict[str, Any]]:

@@ -1,0 +1,35 @@
+"""One worker, as a process."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from pathlib import Path
+
+import faust
+
+from analytics.events.rules.loading import load
+from analytics.events.rules.programs import program_of
+from archiver.config import Settings
+from services.events.faust.app import Worker
+from services.events.faust.options import worker_options
+from services.events.faust.topics import prepare
+
+
+def run(settings: Settings) -> None:
+    """Run a worker until it is told to stop (SIGTERM), or fails; never returns.
+
+    Raises
+    ------
+    ConfigurationError
+        The configuration or a rule is wrong.
+    TransientError
+        The brokers do not answer.
+    """
+    options = worker_options(settings)
+    programs = [program_of(rule) for path in settings.events.rules for rule in load(path) if rule.enabled]
+    sizes = prepare(options)
+    with tempfile.TemporaryDirectory() as directory:
+        worker = Worker(options, sizes, programs, Path(directory))
+        level = logging.getLogger().getEffectiveLevel()
+        faust.Worker(worker.app, loglevel=level, redirect_stdouts=False).execute_from_commandline()
