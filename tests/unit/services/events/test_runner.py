@@ -123,6 +123,7 @@ def test_the_journal_keeps_what_the_rules_have_not_seen(archive, store, runner):
     runner.use([hot()], DEFAULT_CLASSES)
     send(archive, 7.0, now())
     archive.flush()
+    archive.keep()
     assert archive.journal.state().entries == 1
     runner.start()
     until(lambda: kinds(store) == ["came"])
@@ -133,6 +134,7 @@ def test_entries_that_are_gone_are_counted_and_told(archive, store, runner, capl
     archive.holds.release("rules")  # as where the journal is too full to wait
     send(archive, 7.0, now())
     archive.flush()
+    archive.keep()
     runner.start()
     until(lambda: runner.status().gaps == 1)
     assert "gone before they were looked at" in caplog.text
