@@ -183,6 +183,12 @@ class EventSettings(Table):
     rules: tuple[Path, ...] = Field(
         (), description="files of rules, TOML, YAML or JSON; relative to the file that names them"
     )
+    topic: str = Field(
+        "",
+        pattern=r"^[a-zA-Z0-9._-]{0,200}$",
+        description="of the events of `forebay events worker`, on the brokers of the journal, which has to be on Kafka; "
+        "left out: the rules run in this process",
+    )
 
 
 class AlarmClassSettings(Table):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archiver.model import ElementVersion, InvalidInputError, Kind, Metadata, NotFoundError, SampleBatch
+from archiver.model.listing import Listing
 from archiver.model.near import did_you_mean
 from archiver.model.time import MIN_TIME, now
 from archiver.pipeline.store import Store
@@ -41,6 +42,7 @@ class Catalog:
         self._current: dict[str, ElementVersion] = {}
         self._kinds: dict[str, int] = {}
         self._alias: dict[str, str] = {}
+        self._listing: Listing | None = None
         self.version = 0
         with store.transaction() as connection:
             query = "SELECT element_id, name, valid_from, metadata FROM element_version ORDER BY element_id, valid_from"
@@ -72,10 +74,16 @@ class Catalog:
     def __len__(self) -> int:
         return len(self._current)
 
+    def listing(self) -> Listing:
+        """Return the current version of every element; the same listing until one of them changes."""
+        with self._lock:
+            if self._listing is None:
+                self._listing = Listing(self._current[name] for name in sorted(self._current))
+            return self._listing
+
     def elements(self) -> list[ElementVersion]:
         """Return the current version of every element, by name."""
-        with self._lock:
-            return [self._current[name] for name in sorted(self._current)]
+        return list(self.listing().versions)
 
     def find(self, name: str) -> ElementVersion | None:
         """Return the current version of an element, found by its name or an alias; None when there is none."""
@@ -197,6 +205,7 @@ class Catalog:
 
     def _remember(self, version: ElementVersion) -> None:
         """Take a version; a former name goes on to find the element, an alias that is left out does not."""
+        self._listing = None
         history = self._versions.setdefault(version.element_id, [])
         before = _others(history)
         if history and history[-1].valid_from == version.valid_from:

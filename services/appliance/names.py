@@ -101,19 +101,23 @@ def matching(view: View, *, glob: str | None = None, regex: str | None = None) -
         With ``*`` and ``?``; several may be joined by commas. Counts before the regular expression.
     regex : str, optional
     """
-    names = [version.name for version in view.elements()]
+    names = view.listing().names
     if glob is not None:
         pattern = "|".join(_glob(part) for part in glob.split(","))
     elif regex is not None:
         pattern = regex
     else:
-        return names
+        return _texts(names)
     try:  # by RE2, whose time does not explode whatever the pattern is
         pc.match_substring_regex(pa.array([""]), pattern)  # on its own it must be one: "a)|(b" is none
-        matches = pc.match_substring_regex(pa.array(names, pa.utf8()), rf"(?s)\A(?:{pattern})\z")
+        return _texts(names.filter(pc.match_substring_regex(names, rf"(?s)\A(?:{pattern})\z")))
     except pa.ArrowInvalid:
         return []
-    return [name for name, hit in zip(names, matches.to_pylist(), strict=True) if hit]
+
+
+def _texts(names: pa.Array) -> list[str]:
+    texts: list[str] = names.to_pylist()
+    return texts
 
 
 def _glob(text: str) -> str:

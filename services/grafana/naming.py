@@ -7,12 +7,14 @@ there are several, and ``unit`` its unit. Only elements whose values are numbers
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from archiver.model import ElementVersion, Kind
+from archiver.query.text import json_values
 from services.common.security import View
 from services.grafana.promql import Matcher, NotUnderstoodError
 
@@ -31,47 +33,82 @@ def series_of(view: View, matchers: Sequence[Matcher]) -> list[Labels]:
     NotUnderstoodError
         A pattern is no regular expression.
     """
-    exact = [one for one in matchers if one.sign == "=" and one.label in LABELS[:2]]
-    if exact:
-        found = view.sight.find(exact[0].value)
-        versions = [] if found is None else [found]
-        present = {one: Matcher(one.label, "=", _present(view, one.value)) for one in exact}
-        matchers = [present.get(one, one) for one in matchers]
+    exact = next((one for one in matchers if _is_exact(one)), None)
+    if exact is None:
+        every = _every(view)
     else:
-        versions = view.elements()
-    every = [_labels(view, version) for version in versions if version.metadata.kind in NUMERIC]
+        found = view.sight.find(exact.value)
+        every = _columns(view, [] if found is None else [found])
+    rows: list[Labels] = every.filter(_admitted(view, every, matchers)).to_pylist()
+    return [{"__name__": row["element"], **{label: text for label, text in row.items() if text}} for row in rows]
+
+
+def table_of(view: View, selectors: Sequence[Sequence[Matcher]]) -> pa.Table:
+    """Return element, group and unit of the series that any of some selectors admits, all when there is none; by name.
+
+    A label that is not there is empty. Raises as `series_of` does.
+    """
+    every = _every(view)
+    if not selectors:
+        return every
+    return every.filter(reduce(pc.or_, (_admitted(view, every, matchers) for matchers in selectors)))
+
+
+def as_json(series: pa.Table) -> str:
+    """Return the labels of series of `table_of` as a JSON array."""
+    element, group, unit = (series[name].combine_chunks() for name in series.column_names)
+    named = json_values({Kind.TEXT: element})
+    parts = ['{"__name__":', named, ',"element":', named, _optional("group", group), _optional("unit", unit), "}"]
+    return f"[{','.join(pc.binary_join_element_wise(*parts, '').to_pylist())}]"
+
+
+def _every(view: View) -> pa.Table:
+    """Return all series that are seen; worked out once, as long as no element and no group changes."""
+    return view.listing().derived("series", lambda listing: _columns(view, listing.versions))
+
+
+def _columns(view: View, versions: Iterable[ElementVersion]) -> pa.Table:
+    numeric = [version for version in versions if version.metadata.kind in NUMERIC]
+    names = [version.name for version in numeric]
+    columns = {
+        "element": names,
+        "group": [",".join(view.sight.groups_of(name)) for name in names],
+        "unit": [version.metadata.unit for version in numeric],
+    }
+    return pa.table({label: pa.array(texts, pa.utf8()) for label, texts in columns.items()})
+
+
+def _optional(label: str, texts: pa.Array) -> pa.Array:
+    """Return a label and its text as members of JSON objects; nothing where there is no text."""
+    members = pc.binary_join_element_wise(f',"{label}":', json_values({Kind.TEXT: texts}), "")
+    return pc.if_else(pc.equal(texts, ""), "", members)
+
+
+def _is_exact(one: Matcher) -> bool:
+    return one.sign == "=" and one.label in LABELS[:2]
+
+
+def _admitted(view: View, series: pa.Table, matchers: Iterable[Matcher]) -> pa.ChunkedArray:
+    """Return which series all matchers admit; a label that is not there counts as empty."""
+    hits = pa.chunked_array([pa.repeat(True, series.num_rows)])
     for one in matchers:
-        every = _admitted(every, one)
-    return every
+        label = "element" if one.label == LABELS[0] else one.label
+        texts = series[label] if label in LABELS else pa.chunked_array([pa.repeat("", series.num_rows)])
+        own = pc.equal(texts, _present(view, one)) if one.sign in ("=", "!=") else _matching(texts, one.value)
+        hits = pc.and_(hits, pc.invert(own) if one.sign[0] == "!" else own)
+    return hits
 
 
-def _labels(view: View, version: ElementVersion) -> Labels:
-    name = version.name
-    groups, unit = ",".join(view.sight.groups_of(name)), version.metadata.unit
-    optional = {"group": groups, "unit": unit}
-    return {"__name__": name, "element": name, **{label: text for label, text in optional.items() if text}}
+def _present(view: View, one: Matcher) -> str:
+    """Return the text that a matcher is for; of an exact name, the present one of its element."""
+    version = view.sight.find(one.value) if _is_exact(one) else None
+    return one.value if version is None else version.name
 
 
-def _present(view: View, name: str) -> str:
-    version = view.sight.find(name)
-    return name if version is None else version.name
-
-
-def _admitted(every: list[Labels], one: Matcher) -> list[Labels]:
-    """Return the series that a matcher admits; a label that is not there counts as empty."""
-    values = [labels.get(one.label, "") for labels in every]
-    negated = one.sign[0] == "!"
-    literal = one.sign in ("=", "!=")
-    hits = [value == one.value for value in values] if literal else _matching(values, one.value)
-    return [labels for labels, hit in zip(every, hits, strict=True) if hit != negated]
-
-
-def _matching(values: list[str], pattern: str) -> list[bool]:
-    """Return which values a pattern matches as a whole: by RE2, as in Prometheus."""
+def _matching(texts: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
+    """Return which texts a pattern matches as a whole: by RE2, as in Prometheus."""
     try:
         pc.match_substring_regex(pa.array([""]), pattern)  # on its own it must be one: "a)|(b" is none
-        hits = pc.match_substring_regex(pa.array(values, pa.utf8()), rf"(?s)\A(?:{pattern})\z")
+        return pc.match_substring_regex(texts, rf"(?s)\A(?:{pattern})\z")
     except pa.ArrowInvalid as exc:
         raise NotUnderstoodError(f"{pattern!r} is no regular expression: {exc}") from exc
-    result: list[bool] = hits.to_pylist()
-    return result

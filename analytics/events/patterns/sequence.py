@@ -21,8 +21,6 @@ from archiver.model import format_time
 
 OVERFLOW = "overflow"
 """Kind of the event that an instance has too many partial matches: from there on the oldest are given up."""
-UNBOUNDED = 2**31
-"""Samples of a step without a limit."""
 _NOTHING = np.empty(0, np.int64)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Annotated, Any, Literal, Self
@@ -207,6 +208,14 @@ class SequenceStep(Table):
     name: str = Field(pattern=r"[A-Za-z_][A-Za-z0-9_]*", description="later steps know its sample by this name")
     when: Expression
     absent: bool = Field(False, description="it must not come between the step before and the one after")
+    at_least: int = Field(1, ge=1, description="so many samples")
+    at_most: int | None = Field(None, ge=1, description="and no more than this; left out: as at_least")
+
+    @model_validator(mode="after")
+    def _takes_some(self) -> Self:
+        if self.at_most is not None and self.at_most < self.at_least:
+            raise _wrong(f"at_most = {self.at_most}: is less than at_least = {self.at_least}")
+        return self
 
 
 class Sequence(Rule):
@@ -218,10 +227,33 @@ class Sequence(Rule):
     contiguity: Literal["strict", "next", "any"] = Field(
         "next", description="strict: sample after sample; next: others between are skipped; any: every combination"
     )
-    after_match: Literal["past_last", "to_next", "no_skip"] = Field(
-        "past_last", description="where the next match may begin"
+    after_match: Literal["past_last", "to_next", "no_skip", "to_first"] = Field(
+        "past_last",
+        description="where another match may begin: after the last sample, at any other sample than the first, "
+        "anywhere, or where the step resume began",
     )
+    resume: str | None = Field(None, description="name of a step, for after_match = to_first")
     every: bool = Field(True, description="again after a match; else once for each instance")
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Self:
+        problems = []
+        if self.steps[0].absent:
+            problems.append("steps[0].absent: a sequence begins with something that came")
+        names = [*self.sources, *(step.name for step in self.steps)]
+        problems += [
+            f"steps: name = {name!r} is used {count} times; give each step its own, and none that of an input"
+            for name, count in Counter(names).items()
+            if count > 1
+        ]
+        later = [step.name for step in self.steps[1:] if not step.absent]
+        if self.after_match == "to_first" and self.resume not in later:
+            problems.append(f"resume = {self.resume!r}: name one of the later steps: {', '.join(later)}")
+        if self.after_match != "to_first" and self.resume is not None:
+            problems.append(f"resume = {self.resume!r}: goes with after_match = to_first; leave it out, or set that")
+        if problems:
+            raise _wrong(*problems)
+        return self
 
 
 class Count(Latching):

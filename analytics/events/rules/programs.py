@@ -15,6 +15,7 @@ from analytics.events.operator import Operator, Signal
 from analytics.events.patterns.absence import Absence
 from analytics.events.patterns.count import Count
 from analytics.events.patterns.occurrences import EverySample, Occurrences, Whenever
+from analytics.events.patterns.sequence import Sequence, Step
 from analytics.events.patterns.turns import Turns
 from analytics.events.rules import documents as doc
 from analytics.events.rules.words import explained
@@ -137,6 +138,26 @@ def _absence(rule: doc.Absence, read: Read, names: tuple[str, ...]) -> Operator:
     return Absence(names, read("when", rule.when), read("expect", rule.expect), rule.within)
 
 
+def _sequence(rule: doc.Sequence, read: Read, names: tuple[str, ...]) -> Operator:
+    offered = dict.fromkeys(names, Shape.ANY)
+    steps = []
+    for place, step in enumerate(rule.steps):
+        own = {**offered, step.name: Shape.ANY}
+        when = read(f"steps[{place}].when", step.when, own)
+        steps.append(Step(step.name, when, step.absent, step.at_least, step.at_most or step.at_least))
+        if not step.absent:
+            offered = own
+    return Sequence(
+        names,
+        steps,
+        rule.within,
+        contiguity=rule.contiguity,
+        after_match=rule.after_match,
+        resume=rule.resume,
+        every=rule.every,
+    )
+
+
 def _states(rule: doc.States, read: Read, names: tuple[str, ...]) -> Operator | None:
     moves = [
         Transition(
@@ -167,6 +188,7 @@ _OPERATORS: Mapping[type[doc.Rule], Callable[[Any, Read, tuple[str, ...]], Any]]
     doc.Count: _count,
     doc.Aggregate: _aggregate,
     doc.Absence: _absence,
+    doc.Sequence: _sequence,
     doc.States: _states,
     doc.FirstOut: _first_out,
 }

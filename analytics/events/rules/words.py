@@ -106,8 +106,18 @@ def _absence(rule: doc.Absence, say: Say) -> str:
 
 
 def _sequence(rule: doc.Sequence, say: Say) -> str:
-    steps = [f"{'without that ' if step.absent else ''}{say(step.when)} ({step.name})" for step in rule.steps]
-    return f"It happens when {', then '.join(steps)}, all within {format_duration(rule.within)}."
+    steps = ", then ".join(_step(step, say) for step in rule.steps)
+    once = "" if rule.every else " It happens once."
+    return f"It happens when {steps}, all within {format_duration(rule.within)}.{once}"
+
+
+def _step(step: doc.SequenceStep, say: Say) -> str:
+    most = step.at_most or step.at_least
+    times = f"{step.at_least}" if most == step.at_least else f"{step.at_least} to {most}"
+    return (
+        f"{'without that ' if step.absent else ''}{say(step.when)} ({step.name}"
+        f"{f', {times} times' if most > 1 else ''})"
+    )
 
 
 def _count(rule: doc.Count, say: Say) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
+import json
 from typing import Annotated, Any, Literal
 
+import pyarrow as pa
 import pyarrow.compute as pc
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from fastapi import Query as Parameter
+from fastapi.responses import JSONResponse
 
 from archiver.model import format_time
+from archiver.model.listing import Listing
 from archiver.pipeline.activity import ordered
 from services.archive.documents import Description, element_to_row, version_to_dict
 from services.common.parameters import End, Start, interval_of
@@ -34,22 +36,21 @@ _ACTIVITY = {
 }  # fmt: skip
 
 
-@router.get("", responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}})
+@router.get("", response_class=JSONResponse, responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}})
 def list_elements(
     archive: Reader,
     pattern: Annotated[str, Parameter(description="glob over the whole name")] = "*",
     search: Annotated[str, Parameter(description="text in name or description, in any case")] = "",
     limit: Annotated[int | None, Parameter(ge=1, description="most of them; all when left out")] = None,
-) -> dict[str, Any]:
+) -> Response:
     """Return the elements that match, by name, and how many there are in all."""
-    matches, wanted = re.compile(fnmatch.translate(pattern)).match, search.casefold()
-    found = [
-        version
-        for version in archive.elements()
-        if matches(version.name)
-        and (wanted in version.name.casefold() or wanted in version.metadata.description.casefold())
-    ]
-    return {"elements": [element_to_row(version) for version in found[:limit]], "total": len(found)}
+    listing = archive.listing()
+    found = listing.matching(pattern, search)
+    if limit is None:
+        rows = ",".join(listing.derived("rows", _rows).take(pa.array(found)).to_pylist())
+        return Response(f'{{"elements":[{rows}],"total":{len(found)}}}', media_type="application/json")
+    shown = [element_to_row(listing.versions[place]) for place in found[:limit].tolist()]
+    return JSONResponse({"elements": shown, "total": len(found)})
 
 
 @router.get("/metadata")
@@ -102,3 +103,10 @@ def get_activity(
         "total": chosen.num_rows,
         "rate_hz": pc.sum(table["rate_hz"]).as_py() or 0.0,
     }
+
+
+def _rows(listing: Listing) -> pa.Array:
+    """Return a JSON object for each element."""
+    return pa.array(
+        [json.dumps(element_to_row(version), ensure_ascii=False) for version in listing.versions], pa.utf8()
+    )

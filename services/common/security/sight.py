@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from archiver.bootstrap import Archive
 from archiver.model import ElementVersion, NotFoundError
+from archiver.model.listing import Listing
 from archiver.model.near import did_you_mean
 from archiver.query import expand
 from archiver.query.elements import is_glob
@@ -66,9 +67,17 @@ class Sight:
             raise self._unknown(name)
         return version
 
+    def listing(self) -> Listing:
+        """Return the present version of every element that is seen; the same until one of them, or a group, changes."""
+
+        def seen(listing: Listing) -> Listing:
+            return Listing(version for version in listing.versions if self.admits(version.name))
+
+        return self._archive.catalog.listing().derived((self._archive.groups, self._groups), seen)
+
     def elements(self) -> list[ElementVersion]:
         """Return the present version of every element that is seen, by name."""
-        return [version for version in self._archive.catalog.elements() if self.admits(version.name)]
+        return list(self.listing().versions)
 
     def name_of(self, name: str) -> str:
         """Return the present name of an element; whoever sees everything may also name one that is not there.

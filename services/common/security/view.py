@@ -5,8 +5,6 @@ Routes get this, and never the `Archive` itself.
 
 from __future__ import annotations
 
-import fnmatch
-import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -19,6 +17,7 @@ from archiver.asking import BackendState
 from archiver.bootstrap import Archive
 from archiver.config import GroupSettings
 from archiver.model import ElementVersion, Interval, Metadata, NotFoundError, SampleBatch, format_time
+from archiver.model.listing import Listing
 from archiver.pipeline.copying import CopyReceipt
 from archiver.pipeline.dead_letters import DeadLetter
 from archiver.pipeline.explain import Explanation
@@ -66,6 +65,10 @@ class View:
         """Return the present version of every element, by name."""
         return self.sight.elements()
 
+    def listing(self) -> Listing:
+        """Return the same as what is worked out from them is kept by; see `Sight.listing`."""
+        return self.sight.listing()
+
     def element(self, name: str) -> ElementVersion:
         """Return the present version of an element, by its name or an alias; see `Sight.get`."""
         return self.sight.get(name)
@@ -112,8 +115,8 @@ class View:
 
     def activity(self, pattern: str, interval: Interval) -> pa.Table:
         """Return how the elements that match a glob have been doing; see `Archive.activity`."""
-        matches = re.compile(fnmatch.translate(pattern)).match
-        names = [version.name for version in self.elements() if matches(version.name)]
+        listing = self.listing()
+        names = [listing.versions[place].name for place in listing.matching(pattern).tolist()]
         self._note_read("activity", names, interval)
         return self._archive.activity(names, interval)
 
@@ -122,9 +125,10 @@ class View:
 
         Once the caller's credentials have ended it raises `UnauthorizedError`.
         """
-        matches = [re.compile(fnmatch.translate(pattern)).match for pattern in patterns]
-        names = [v.name for v in self.elements() if v.name in patterns or any(match(v.name) for match in matches)]
-        self._note_read("watch", names)
+        listing = self.listing()
+        found = {listing.versions[place].name for pattern in patterns for place in listing.matching(pattern).tolist()}
+        found |= {version.name for pattern in patterns if (version := self.sight.find(pattern)) is not None}
+        self._note_read("watch", sorted(found))
         checked = time.monotonic()
 
         def allowed(name: str) -> bool:

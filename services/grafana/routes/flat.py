@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
@@ -133,13 +131,9 @@ def search(
     limit: Annotated[int, Parameter(ge=1)] = 1000,
 ) -> Response:
     """Return the names of elements, for a variable of a dashboard."""
-    matches, wanted = re.compile(fnmatch.translate(pattern)).match, search.casefold()
-    found = [
-        {"element": one.name}
-        for one in view.elements()
-        if matches(one.name) and (wanted in one.name.casefold() or wanted in one.metadata.description.casefold())
-    ]
-    return tables.respond(found[:limit], _FOUND, form)
+    listing = view.listing()
+    names = listing.names.take(pa.array(listing.matching(pattern, search)[:limit]))
+    return tables.respond(pa.table([names], _FOUND).to_pylist(), _FOUND, form)
 
 
 @router.get("/annotations", response_class=Response)

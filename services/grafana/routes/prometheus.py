@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from fastapi import APIRouter, Response
 
 from services.common.security import Reader, View
 from services.common.streaming import AnswerResponse
 from services.grafana import bodies
 from services.grafana.evaluating import Evaluation
-from services.grafana.naming import LABELS, Labels, series_of
+from services.grafana.naming import LABELS, as_json, table_of
 from services.grafana.promql import Expression, NotUnderstoodError, Selector, is_series, matchers_of, parse
 from services.grafana.questions import Asked, Parameters
 
@@ -51,24 +53,32 @@ def query(view: Reader, asked: Asked) -> Response:
 
 
 @router.api_route("/series", methods=_BOTH)
-def series(view: Reader, asked: Asked) -> dict[str, Any]:
+def series(view: Reader, asked: Asked) -> Response:
     """Return the labels of the series that selectors admit, whenever they had a value."""
     if not asked.every("match[]"):
         asked.need("match[]")
-    return _limited(_matching(view, asked), asked)
+    found = _matching(view, asked)
+    data = as_json(found if asked.limit is None else found.slice(0, asked.limit)).encode()
+    pieces = bodies.wrapped(iter([data]), _warnings(found.num_rows, asked))
+    return Response(b"".join(pieces), media_type=bodies.MEDIA_TYPE)
 
 
 @router.api_route("/labels", methods=_BOTH)
 def labels(view: Reader, asked: Asked) -> dict[str, Any]:
     """Return which labels there are."""
-    return _limited(sorted({label for one in _matching(view, asked) for label in one}), asked)
+    found = _matching(view, asked)
+    there = [label for label in LABELS if pc.any(pc.not_equal(_column(found, label), "")).as_py()]
+    return _limited(pa.array(there, pa.utf8()), asked)
 
 
 @router.get("/label/{name}/values")
 def label_values(view: Reader, asked: Asked, name: str) -> dict[str, Any]:
     """Return the values that a label has."""
-    found = _matching(view, asked) if name in LABELS else []
-    return _limited(sorted({one[name] for one in found if name in one}), asked)
+    if name not in LABELS:
+        return bodies.document([])
+    texts = pc.unique(_column(_matching(view, asked), name))
+    there = texts.filter(pc.not_equal(texts, ""))
+    return _limited(there.take(pc.sort_indices(there)), asked)
 
 
 @router.get("/metadata")
@@ -76,11 +86,11 @@ def metadata(view: Reader, asked: Asked) -> dict[str, Any]:
     """Return what is known of each metric: every element is a gauge."""
     only = asked.get("metric")
     chosen = [view.element(only)] if only and view.sight.find(only) else [] if only else view.elements()
-    found = [
-        (one.name, [{"type": "gauge", "help": one.metadata.description, "unit": one.metadata.unit}]) for one in chosen
-    ]
-    limited = _limited(found, asked)
-    return {**limited, "data": dict(limited["data"])}
+    found = {
+        one.name: [{"type": "gauge", "help": one.metadata.description, "unit": one.metadata.unit}]
+        for one in chosen[: asked.limit]
+    }
+    return bodies.document(found, _warnings(len(chosen), asked))
 
 
 @router.get("/status/buildinfo")
@@ -96,14 +106,18 @@ def _form_of(expression: Expression) -> Any:
     return bodies.matrix if isinstance(expression, Selector) and expression.range_ns else bodies.vector
 
 
-def _matching(view: View, asked: Parameters) -> list[Labels]:
+def _matching(view: View, asked: Parameters) -> pa.Table:
     """Return the series that any of the selectors admits, all when there is none; by name."""
-    selectors = [matchers_of(text) for text in asked.every("match[]")] or [()]
-    found = {one["element"]: one for matchers in selectors for one in series_of(view, matchers)}
-    return [found[name] for name in sorted(found)]
+    return table_of(view, [matchers_of(text) for text in asked.every("match[]")])
 
 
-def _limited(found: list[Any], asked: Parameters) -> dict[str, Any]:
-    limit = asked.limit
-    cut = limit is not None and len(found) > limit
-    return bodies.document(found[:limit], ["results truncated due to limit"] if cut else ())
+def _column(series: pa.Table, label: str) -> pa.ChunkedArray:
+    return series["element" if label == LABELS[0] else label]
+
+
+def _limited(texts: pa.Array, asked: Parameters) -> dict[str, Any]:
+    return bodies.document(texts[: asked.limit].to_pylist(), _warnings(len(texts), asked))
+
+
+def _warnings(count: int, asked: Parameters) -> list[str]:
+    return ["results truncated due to limit"] if asked.limit is not None and count > asked.limit else []

@@ -125,6 +125,23 @@ def test_a_then_a_larger_b():
     ]
 
 
+@pytest.mark.parametrize(
+    ("contiguity", "after_match", "expected"),
+    [
+        ("next", "past_last", ["67"]),
+        ("next", "to_next", ["67", "57", "78"]),
+        ("any", "no_skip", ["67", "57", "68", "58", "78"]),
+        ("strict", "past_last", ["57"]),
+    ],
+)
+def test_as_the_page_has_it(contiguity, after_match, expected):
+    steps = steps_of(["value"], "a: value > 4.0", "b: value > a.value")
+    sequence = Sequence(("value",), steps, 100, contiguity=contiguity, after_match=after_match)
+    samples = [Sample("x", time, value) for time, value in enumerate([6.0, 5.0, 7.0, 8.0])]
+    events = found(Program("page", each, sequence), at_once(samples))
+    assert [f"{event.attributes['a']['value']:.0f}{event.value:.0f}" for event in events] == expected
+
+
 def test_an_order_without_an_answer_before_the_next():
     """A sample is one of the inputs that a condition names: what another one still holds is no sample."""
     steps = steps_of(["order", "feedback"], "a: order > 0.5", "!c: feedback > 0.5", "b: order < 0.5")

@@ -42,6 +42,11 @@ def rule(kind: str, **more: Any) -> dict[str, Any]:
     return {"name": "r", "kind": kind, "elements": ["T*"], **SMALLEST[kind], **more}
 
 
+def sequence(first: dict[str, Any], second: dict[str, Any], **more: Any) -> dict[str, Any]:
+    steps = [{"name": "a", "when": "good", **first}, {"name": "b", "when": "good", **second}]
+    return rule("sequence", steps=steps, **more)
+
+
 def problems(document: dict[str, Any]) -> str:
     with pytest.raises(ConfigurationError) as found:
         program_of(parse_rule(document))
@@ -92,6 +97,13 @@ def test_a_rule_is_the_same_after_a_way_through_json(kind: str) -> None:
         (rule("condition", suppressed_by="3.0"), "a condition is wanted here"),
         (rule("count", when="good", turns=1.0), "a rule counts samples or turns"),
         (rule("sequence", steps=[{"name": "a", "when": "good"}]), "must have at least 2 entries"),
+        (sequence({"absent": True}, {}), "steps[0].absent: a sequence begins with something that came"),
+        (sequence({}, {"name": "a"}), "name = 'a' is used 2 times"),
+        (sequence({}, {"name": "value"}), "name = 'value' is used 2 times"),
+        (sequence({"at_least": 3, "at_most": 2}, {}), "at_most = 2: is less than at_least = 3"),
+        (sequence({}, {}, resume="b"), "resume = 'b': goes with after_match = to_first"),
+        (sequence({}, {}, after_match="to_first"), "resume = None: name one of the later steps: b"),
+        (sequence({"when": "b.value > 0.0"}, {}), "steps[0].when = 'b.value > 0.0': line 1, column 1: there is no 'b'"),
         (rule("states", alarm="alert"), "alarm_states: missing"),
         (rule("states", alarm_states=["onn"]), "no transition leads there; there are: off, on"),
         (rule("states", transitions=[{"from": "off", "to": "came", "when": "good"}]), "no state can be called 'came'"),

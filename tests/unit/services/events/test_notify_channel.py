@@ -7,29 +7,25 @@ from dataclasses import replace
 
 import pytest
 
-from archiver import config, registry
+from archiver import config
 from archiver.model import BackpressureError, NotFoundError, PermanentError, TransientError
 from archiver.model.time import DAY_NS, NANOSECONDS, parse_time
-from archiver.ports import Options
-from services.events.notify import channel as channels
 from services.events.notify import outbox as outboxes
 from services.events.notify.channel import Channel
 from services.events.notify.notice import ACKNOWLEDGED, CAME, GONE, SHELVED, Notice
-from services.events.notify.notifier import FORGETFUL, PEOPLE
 from services.events.notify.outbox import KEPT_NS, Outbox, trim
 
 S = NANOSECONDS
 START = parse_time("2026-03-02T12:00:00Z")  # a Monday
 
 
+WEBHOOK = {"kind": "webhook", "url": "http://x"}
+
+
 class Told:
     """A notifier that keeps what it is told, or fails as it is told to."""
 
-    Options = Options
-    grouping = PEOPLE
-
-    def __init__(self, name, options):
-        self.name = name
+    def __init__(self):
         self.groups = []
         self.errors = iter(())
 
@@ -51,13 +47,12 @@ class Bench:
     def __init__(self, outbox, table):
         self.outbox = outbox
         self.time = START
-        settings = config.parse({"notify": [{"name": "ops", "kind": "webhook", "url": "http://x", **table}]}).notify[0]
+        settings = config.parse(
+            {"notify": [{"name": "ops", **(table if "kind" in table else {**WEBHOOK, **table})}]}
+        ).notify[0]
         self.channel = Channel(settings, outbox, lambda: self.time)
+        self.told = self.channel._notifier = Told()
         self.channel.open()
-
-    @property
-    def told(self):
-        return self.channel._notifier
 
     def tell(self, *notices):
         self.outbox.add(notices)
@@ -85,11 +80,6 @@ def bench(tmp_path, monkeypatch):
         made.append(Bench(outbox, table))
         return made[-1]
 
-    monkeypatch.setattr(channels.registry, "load", lambda group, name: Told)
-    monkeypatch.setattr(registry, "load", lambda group, name: Told)
-    monkeypatch.setattr(config.problems, "plugin_problems", lambda document: [])
-    monkeypatch.setattr(config.loading, "plugin_problems", lambda document: [])
-    monkeypatch.setattr(config.PluginSettings, "options", lambda self, group: Options())
     monkeypatch.setattr(outboxes, "now", lambda: made[-1].time if made else START)
     yield make
     outbox.close()
@@ -249,9 +239,8 @@ def test_what_nobody_acknowledges_is_told_again_and_again(bench):
     assert len(ops.run(9 * 3600)) == 1
 
 
-def test_a_program_that_forgets_is_told_what_is_acknowledged_too(bench, monkeypatch):
-    monkeypatch.setattr(Told, "grouping", FORGETFUL)
-    ops = bench()
+def test_a_program_that_forgets_is_told_what_is_acknowledged_too(bench):
+    ops = bench(kind="alertmanager", urls=["http://x"])
     ops.tell(notice("a"), notice("a", ACKNOWLEDGED))
     assert ops.run(150) == [0, 60, 120]
     ops.tell(notice("a", GONE))
@@ -413,9 +402,10 @@ def test_a_new_channel_begins_with_what_stands(bench):
     old.run(600)
     settings = old.channel.settings.model_copy(update={"name": "new"})
     new = Channel(settings, old.outbox, lambda: old.time)
+    told = new._notifier = Told()
     new.open()
     new.step()
-    assert [n.alarm for n in new._notifier.groups[0].new] == ["a"]
+    assert [n.alarm for n in told.groups[0].new] == ["a"]
 
 
 def test_groups_follow_the_configuration(bench):
