@@ -1,7 +1,12 @@
 """Oracle's own ways, on the stand-in: what is lost, refused, taken already, loaded past the tables, or dropped."""
 
+import gc
+import select
+import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -213,6 +218,65 @@ def test_a_wrong_password_and_a_missing_server_are_worth_a_retry(double: OracleD
         opening(double.url.replace(str(double.port), "1")).open()
     with pytest.raises(TransientError, match="DPY-600"):
         opening(double.url.replace("FREEPDB1", "OTHER")).open()
+
+
+class Cut:
+    """A way to a server on which, after so many pieces of its answers, every connection is reset."""
+
+    def __init__(self, port: int, pieces: int) -> None:
+        self._server, self._left = port, pieces
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._threads = [threading.Thread(target=self._take)]
+        self._threads[0].start()
+
+    def _take(self) -> None:
+        while self._left >= 0:
+            client, _ = self._listener.accept()
+            self._threads.append(threading.Thread(target=self._pass_on, args=(client,)))
+            self._threads[-1].start()
+
+    def _pass_on(self, client: socket.socket) -> None:
+        with client, socket.create_connection(("127.0.0.1", self._server)) as server:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset at its end
+            while self._left >= 0:
+                for ready in select.select([client, server], [], [], 0.01)[0]:
+                    data = ready.recv(65_536)
+                    self._left -= ready is server
+                    if not data or self._left < 0:
+                        return
+                    (client if ready is server else server).sendall(data)
+
+    def close(self) -> None:
+        self._left = -1
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        self._listener.close()
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("pieces", range(0, 60, 7))
+def test_a_connection_that_is_reset_at_any_moment_is_an_outage(
+    double: OracleDouble, opening: Open, pieces: int
+) -> None:
+    """No less, no more: what the driver leaves unclosed then is no failure of a test."""
+    cut = Cut(double.port, pieces)
+    try:
+        with suppress(TransientError):
+            backend = opening(double.url.replace(str(double.port), str(cut.port)))
+            backend.open()
+            backend.write({"g": floats(1, 2)}, Position("j", 1))
+            backend.write({"g": floats(3)}, Position("j", 2))
+    finally:
+        cut.close()
+    gc.collect()
+    later = opening()
+    later.open()
+    reached = later.position("j")
+    for position in range(1 + (reached.offset if reached else 0), 3):
+        later.write({"g": floats(1, 2) if position == 1 else floats(3)}, Position("j", position))
+    assert stored(later) == [1, 2, 3]
 
 
 def test_a_killed_server_that_comes_back_is_no_loss(tmp_path: Path) -> None:
