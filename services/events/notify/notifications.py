@@ -47,11 +47,12 @@ class Notifications:
         kept = {s.name: old[s.name] for s in settings if s.name in old and old[s.name].settings == s}
         fresh = {s.name: Channel(s, self._outbox) for s in settings if s.name not in kept}
         self._stop([channel for name, channel in old.items() if name not in kept])
+        self._channels = kept
         self._outbox.keep_only(one.name for one in settings)
-        for channel in fresh.values():
+        for name, channel in fresh.items():
             channel.open()
             channel.start()
-        self._channels = {s.name: kept.get(s.name) or fresh[s.name] for s in settings}
+            self._channels = {**self._channels, name: channel}
         gone = [f"channel {name} removed" for name in old if name not in self._channels]
         return gone + [f"channel {name} {'changed' if name in old else 'added'}" for name in fresh]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from archiver.model.time import NANOSECONDS, now
 from archiver.testing import alertmanager
 from archiver.testing.hook import running_hook
 from archiver.testing.network import free_ports
@@ -107,3 +109,13 @@ def test_one_member_of_the_cluster_is_enough(house, notice, server, caplog):
     until(lambda: house.status("alertmanager").sent)
     assert house.status("alertmanager").failures == 0
     assert f"a member of the cluster is not told: http://127.0.0.1:{nobody}" in caplog.text
+
+
+def test_what_has_gone_by_a_clock_that_is_ahead_has_gone_now(house, notice, server):
+    ahead = now() + 3600 * NANOSECONDS
+    house.use(table(server.url))
+    came = notice("a")
+    house.tell(came)
+    until(lambda: active(server).get("a"))
+    house.tell(replace(came, state=GONE, time=ahead, stands=False))
+    until(lambda: active(server) == {})

@@ -51,8 +51,9 @@ class AlertmanagerNotifier:
 
     def send(self, group: Group) -> None:
         """Send a message; see `Notifier.send`."""
-        until = now() + _HOLDS_FOR * group.repeat_ns if group.repeat_ns else None
-        alerts = [alert(notice, self._options.labels, until) for notice in group.notices]
+        at = now()
+        until = at + _HOLDS_FOR * group.repeat_ns if group.repeat_ns else None
+        alerts = [alert(notice, self._options.labels, at, until) for notice in group.notices]
         for first in range(0, len(alerts), _AT_ONCE):
             self._post(alerts[first : first + _AT_ONCE])
 
@@ -71,7 +72,7 @@ class AlertmanagerNotifier:
             _LOG.warning("channel %s: a member of the cluster is not told: %s", self.name, error)
 
 
-def alert(notice: Notice, labels: Mapping[str, str], until: int | None) -> dict[str, Any]:
+def alert(notice: Notice, labels: Mapping[str, str], at: int, until: int | None) -> dict[str, Any]:
     """Return a notice as Alertmanager's API takes it.
 
     The labels are the alarm's identity there: they are the same each time it comes, and whatever becomes of it. What
@@ -82,6 +83,8 @@ def alert(notice: Notice, labels: Mapping[str, str], until: int | None) -> dict[
     notice : Notice
     labels : mapping of str to str
         Of every alert.
+    at : int
+        Now, ns: nothing ends later, whatever the clock of its samples says.
     until : int or None
         Until when one that stands is to hold if nothing else is said, ns; None leaves that to Alertmanager.
     """
@@ -103,8 +106,7 @@ def alert(notice: Notice, labels: Mapping[str, str], until: int | None) -> dict[
         "by": notice.by,
         "comment": notice.comment,
     }
-    stands = notice.stands or notice.state == CAME
-    end = until if stands else max(notice.time, notice.since)
+    end = until if notice.stands or notice.state == CAME else min(notice.time, at)
     return {
         "labels": {_label(name): value for name, value in known.items() if value},
         "annotations": {name: value for name, value in said.items() if value},
