@@ -1,4 +1,8 @@
-"""One shard: the rules over its instances, and how far it has come."""
+"""One shard: the rules over its instances, and how far it has come.
+
+The samples of all journals are taken in the order in which they were received, as if there were one journal: what one
+of them gave waits until all have come as far.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,18 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from analytics.events.engine import Engine, Program, RuleError
 from analytics.events.event import Event
 from analytics.events.rows import BEFORE_ALL
 from archiver.model import SampleBatch
-from services.events.faust.messages import Routed
+from services.events.faust.messages import Routed, batch_of, samples_bytes
 from services.events.faust.shards import Shards
 
 _LOG = logging.getLogger(__name__)
+_WAITING = ".waiting"
+"""Where a state has what waits, among the states of rules; no rule is called that."""
 
 
 @dataclass
@@ -72,7 +80,9 @@ class Shard:
         self._journals = journals
         self._shards = shards
         self._engine = self._made(programs)
-        self._state = self._kept = self._engine.restore(saved or {})
+        saved = dict(saved or {})
+        self._waiting = batch_of(saved.pop(_WAITING, b""))
+        self._state = self._kept = self._engine.restore(saved)
 
     @property
     def late(self) -> int:
@@ -85,9 +95,14 @@ class Shard:
         return self._state.repeated
 
     @property
-    def rules(self) -> list[str]:
-        """Names of the rules that run."""
-        return [program.name for program in self._engine.programs]
+    def waiting(self) -> int:
+        """Samples that wait for another journal."""
+        return self._waiting.num_rows
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all that its state consists of."""
+        return [*(program.name for program in self._engine.programs), *([_WAITING] if self.waiting else [])]
 
     def take(self, messages: Sequence[tuple[int, Routed]]) -> list[Event]:
         """Take messages in, each with its offset; return what the rules found.
@@ -102,16 +117,15 @@ class Shard:
             batch = self._new_of(message)
             if batch is not None and batch.num_rows:
                 batches.append(batch)
-        batch = SampleBatch.concat(batches) if batches else SampleBatch.empty()
-        return self._advance(batch)
+        return self._advance(self._in_order(batches))
 
     def changed(self) -> dict[str, bytes]:
-        """Return the state of the rules that have one that was not kept, as `kept` was told last."""
-        return self._engine.save(self._state, self._kept)
+        """Return what of the state was not kept, as `kept` was told last, by name."""
+        return {**self._engine.save(self._state, self._kept), **self._saved_waiting()}
 
     def all(self) -> dict[str, bytes]:
-        """Return the state of all rules."""
-        return self._engine.save(self._state)
+        """Return the state, by name."""
+        return {**self._engine.save(self._state), **self._saved_waiting()}
 
     def kept(self) -> None:
         """Note that the state is kept as it is now."""
@@ -131,7 +145,7 @@ class Shard:
             return None
         known = 0 if seen is None else bisect_right(message.offsets, seen)
         self.progress.through[message.journal] = message.through
-        batch = message.batch()
+        batch = batch_of(message.samples)
         return batch.slice(message.ends[known - 1]) if known else batch
 
     def _refuse(self, message: Routed, seen: int) -> None:
@@ -141,6 +155,19 @@ class Shard:
             "shard %d: entries %d to %d of journal %d are missing; what follows waits until they were sent again",
             *(self.number, seen + 1, message.after, message.journal),
         )
+
+    def _in_order(self, batches: list[SampleBatch]) -> SampleBatch:
+        """Return what all journals have come as far as, in the order in which it was received."""
+        if self._journals == 1:
+            return SampleBatch.concat(batches) if batches else SampleBatch.empty()
+        batch = SampleBatch.concat([self._waiting, *batches]) if batches else self._waiting
+        ready = batch.receive_time <= self._clock()
+        self._waiting = batch.filter(~ready)
+        given = batch.filter(ready)
+        return given.take(np.argsort(given.receive_time, kind="stable"))
+
+    def _saved_waiting(self) -> dict[str, bytes]:
+        return {_WAITING: samples_bytes(self._waiting.compacted())} if self.waiting else {}
 
     def _clock(self) -> int:
         clocks = self.progress.clocks

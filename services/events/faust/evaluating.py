@@ -125,7 +125,7 @@ class Evaluating:
         done = []
         for held in due:
             shard, checkpoints, fresh = held.shard, held.checkpoints, held.checkpoints.fresh
-            checkpoints.write(shard.all() if fresh else shard.changed(), shard.rules, shard.progress.copy())
+            checkpoints.write(shard.all() if fresh else shard.changed(), shard.names, shard.progress.copy())
             shard.kept()
             events, held.unacknowledged = held.unacknowledged, []
             done.append((checkpoints, fresh, events))

@@ -46,10 +46,6 @@ class Routed(msgspec.Struct, frozen=True, array_like=True):
         """Return it as bytes."""
         return _ENCODER.encode(self)
 
-    def batch(self) -> SampleBatch:
-        """Return the samples."""
-        return decode(self.samples) if self.samples else SampleBatch.empty()
-
 
 def routed_of(data: bytes) -> Routed:
     """Return what `Routed.to_bytes` was called of.
@@ -65,6 +61,11 @@ def routed_of(data: bytes) -> Routed:
 def samples_bytes(batch: SampleBatch) -> bytes:
     """Return samples as `Routed` has them; nothing for none."""
     return bytes(encode(batch)) if batch.num_rows else b""
+
+
+def batch_of(samples: bytes) -> SampleBatch:
+    """Return the samples that `samples_bytes` was given."""
+    return decode(samples) if samples else SampleBatch.empty()
 
 
 def event_bytes(event: Event) -> bytes:
