@@ -13,8 +13,8 @@ from analytics.checks.events.driver import Arrival, Sample
 def arrivals(draw: st.DrawFn, samples: Sequence[Sample], lateness: int) -> list[Arrival]:
     """Draw how samples come.
 
-    Each is on its way for less than the lateness, some come twice; batches begin and end anywhere, the time goes on
-    between them, and now and then another engine takes over. Without a lateness they come in order.
+    Each is on its way for no longer than the lateness, some come twice; batches begin and end anywhere, the time goes
+    on between them, and now and then another engine takes over. Without a lateness they come in order.
 
     Parameters
     ----------
@@ -22,10 +22,10 @@ def arrivals(draw: st.DrawFn, samples: Sequence[Sample], lateness: int) -> list[
     lateness : int
         Of the rule, ns.
     """
-    came = [(sample.time + draw(st.integers(0, max(0, lateness - 1))), sample) for sample in samples]
+    came = [(sample.time + draw(st.integers(0, lateness)), sample) for sample in samples]
     if draw(st.booleans()) and came:
         again = draw(st.lists(st.sampled_from(came), max_size=3))
-        came += [(draw(st.integers(at, max(at, sample.time + lateness - 1))), sample) for at, sample in again]
+        came += [(draw(st.integers(at, sample.time + lateness)), sample) for at, sample in again]
     if lateness:
         came = sorted(draw(st.permutations(came)), key=lambda pair: pair[0])
     else:
