@@ -1,23 +1,17 @@
 """`forebay up` as it is run: keys that come and go meanwhile, commands beside it, encrypted connections."""
 
 import contextlib
-import datetime
-import ipaddress
 import ssl
 import subprocess
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from archiver.security import AuditLog, Caller, Principal
 from archiver.security.keys import LOCAL_FILE
+from archiver.testing.authority import Authority
 from archiver.testing.patience import SOON_S
 from archiver.testing.service import COMMAND, running_service
 
@@ -97,41 +91,6 @@ def test_it_refuses_to_be_open_to_other_machines(tmp_path):
 
 
 # -- encrypted ----------------------------------------------------------------------------------------
-
-
-class Authority:
-    """A certificate authority for tests, and what it signs."""
-
-    def __init__(self, directory):
-        self._directory = directory
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
-        self.certificate = self._sign("authority", self._key, self._name, ca=True)[0]
-
-    def issue(self, name):
-        """Return files with a certificate and its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        return self._sign(name, key, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), ca=False)
-
-    def _sign(self, name, key, subject, *, ca):
-        now = datetime.datetime.now(datetime.UTC)
-        loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([loopback]), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
-        files = self._directory / f"{name}.pem", self._directory / f"{name}.key"
-        files[0].write_bytes(certificate.public_bytes(Encoding.PEM))
-        files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        return files
 
 
 @pytest.fixture(scope="module")
