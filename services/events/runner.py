@@ -17,24 +17,19 @@ from analytics.events.event import CAME, GONE, Event
 from analytics.events.rules.documents import Rule
 from analytics.events.rules.programs import program_of
 from archiver.bootstrap import Archive
-from archiver.model import BackpressureError, ForebayError, SampleBatch
+from archiver.model import ForebayError, SampleBatch
 from archiver.model.time import now
 from archiver.ports import JournalEntry
-from services.events.archiving import samples_of
-from services.events.commit import Commit
-from services.events.raising import Done, Raising, expire
+from services.events.raising import Raising
 from services.events.store import EventStore
+from services.events.taking import RETRY_S, OnDone, Taking
 
 _LOG = logging.getLogger(__name__)
 _ROWS = 20_000
 _TICK_S = 0.25
 _CHECKPOINT_S = 2.0
-_RETRY_S = 1.0
 _HOLD = "rules"
 _STATE = "rule "
-
-OnDone = Callable[[Commit, Sequence[Done]], None]
-"""Keeps more of what became of alarms in the same transaction, such as notices."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +94,8 @@ class Runner:
     ) -> None:
         self._archive = archive
         self._store = store
-        self._on_done = on_done
-        self._on_commit = on_commit
-        self._stopped = threading.Event()
+        self._taking = Taking(archive, store, on_done, on_commit)
+        self._stopped = self._taking.stopped
         self._working = threading.Lock()
         self._engine = Engine(())
         self._state = self._kept = self._engine.initial()
@@ -186,7 +180,7 @@ class Runner:
                 expected = isinstance(exc, ForebayError)
                 self._trouble = str(exc) if expected else repr(exc)
                 _LOG.warning("rules: %s; it is tried again", self._trouble, exc_info=not expected)
-                self._stopped.wait(_RETRY_S)
+                self._stopped.wait(RETRY_S)
                 continue
             if waits:
                 self._archive.journal.wait(self._offset, _TICK_S)
@@ -200,7 +194,7 @@ class Runner:
             self._offset = entry.offset
         if not entries:
             self._advance(SampleBatch.empty(), now())
-        self._expire()
+        self._taking.expire()
         if time.monotonic() - self._checkpoint > _CHECKPOINT_S:
             self._save()
         return not entries
@@ -241,28 +235,11 @@ class Runner:
         self._state, self._kept = self._engine.restore(saved), self._engine.initial()
 
     def _take(self, events: Sequence[Event]) -> None:
-        """Make events durable: in the data base, then in the archive."""
-        if not events:
-            return
-        with self._store.commit() as commit:
-            self._on_done(commit, self._raising.take(commit, events))
+        self._taking.take(self._raising, events, self._say)
         self._events += len(events)
-        self._on_commit()
-        while True:
-            try:
-                self._archive.intake.submit(samples_of(events)).result()
-            except BackpressureError as exc:
-                self._trouble = f"events wait for the archive: {exc}"
-                if self._stopped.wait(_RETRY_S):
-                    raise
-            else:
-                return
 
-    def _expire(self) -> None:
-        if due := self._store.due(clock := now()):
-            with self._store.commit() as commit:
-                self._on_done(commit, expire(commit, due, clock))
-            self._on_commit()
+    def _say(self, trouble: str) -> None:
+        self._trouble = trouble
 
     def _save(self) -> None:
         """Keep where the rules stand."""
