@@ -93,8 +93,10 @@ class Database:
         self._end()
 
     def close(self) -> None:
-        self.rollback()
-        self._connection.close()
+        try:
+            self.rollback()
+        finally:
+            self._connection.close()
 
     def lock(self, table: str) -> None:
         """Keep a table from others that ask for it, until the end of the transaction."""
@@ -150,12 +152,14 @@ class Database:
             raise as_oracle(exc) from exc
 
     def _end(self) -> None:
-        self._connection.setTransactionIsolation(_READ_COMMITTED)
-        for name in self._temporary:
-            self._connection.createStatement().execute(f"DELETE FROM {name}")
-        self._connection.commit()
-        while self._locked:
-            self._locked.popitem()[1].release()
+        try:
+            self._connection.setTransactionIsolation(_READ_COMMITTED)
+            for name in self._temporary:
+                self._connection.createStatement().execute(f"DELETE FROM {name}")
+            self._connection.commit()
+        finally:
+            while self._locked:
+                self._locked.popitem()[1].release()
 
     def _make_temporary(self) -> None:
         for name, columns in list(self._store.temporary.items()):  # another session may make or drop one meanwhile

@@ -8,6 +8,7 @@ import os
 import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,18 +63,13 @@ class Session:
         self._direct = DirectPath(wire, database, describe_columns)
 
     def run(self) -> None:
-        try:
+        with suppress(ClosedError, OSError), self._wire.socket, closing(self._database):
             self._greet()
             while True:
                 try:
                     self._message()
                 except InterruptedCallError:
                     self._wire.answer_break(self._status(1013, "ORA-01013: user requested cancel of current operation"))
-        except (ClosedError, OSError):
-            pass
-        finally:
-            self._database.close()
-            self._wire.socket.close()
 
     # -- greeting and login -----------------------------------------------------------------------------
 
@@ -155,6 +151,8 @@ class Session:
                 self._function(number)
             except OracleError as exc:
                 wire.reply(self._status(exc.number, exc.message))
+            except jpype.JException as exc:  # not of a statement: said, where a connection that ends would say nothing
+                wire.reply(self._status(600, f"ORA-00600: internal error code, arguments: [{as_oracle(exc).message}]"))
         else:
             raise ClosedError
 
