@@ -231,10 +231,11 @@ class Cut:
         self._threads[0].start()
 
     def _take(self) -> None:
-        while self._left >= 0:
-            client, _ = self._listener.accept()
-            self._threads.append(threading.Thread(target=self._pass_on, args=(client,)))
-            self._threads[-1].start()
+        with self._listener:  # nobody waits on it to be taken afterwards
+            while self._left >= 0:
+                client, _ = self._listener.accept()
+                self._threads.append(threading.Thread(target=self._pass_on, args=(client,)))
+                self._threads[-1].start()
 
     def _pass_on(self, client: socket.socket) -> None:
         with client, socket.create_connection(("127.0.0.1", self._server)) as server:
@@ -251,7 +252,6 @@ class Cut:
         self._left = -1
         with suppress(OSError):
             socket.create_connection(("127.0.0.1", self.port)).close()
-        self._listener.close()
         for thread in self._threads:
             thread.join()
 
