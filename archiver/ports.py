@@ -99,7 +99,18 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A time unit of one group in one backend; `bytes` and `files` are 0 where the backend cannot tell."""
+    """A time unit of one group in one backend.
+
+    Parameters
+    ----------
+    rows : int
+        Samples, all versions counted.
+    bytes : int
+        Room that they take; 0 where the backend cannot tell.
+    files : int
+        Files that hold this segment and nothing else, one or more; 0, of every segment, where a backend has none of its
+        own, as in a database.
+    """
 
     group: str
     interval: Interval

@@ -98,6 +98,18 @@ def json_values(columns: ByKind) -> pa.Array:
     return _one_of([_json(array, kind) for kind, array in columns.items()], "null")
 
 
+def json_array(values: pa.Array) -> bytes:
+    """Return JSON values, each a text, as one JSON array.
+
+    Examples
+    --------
+    >>> json_array(pa.array(["1", '{"a":2}']))
+    b'[1,{"a":2}]'
+    """
+    whole = pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), values)
+    return b"".join((b"[", pc.binary_join(whole, ",")[0].as_buffer(), b"]"))
+
+
 def _one_of(texts: list[pa.Array], nothing: str) -> pa.Array:
     if not texts:
         return pa.scalar(nothing)

@@ -39,14 +39,14 @@ def series_of(view: View, matchers: Sequence[Matcher]) -> list[Labels]:
     else:
         found = view.sight.find(exact.value)
         every = _columns(view, [] if found is None else [found])
-    rows: list[Labels] = every.filter(_admitted(view, every, matchers)).to_pylist()
+    rows: list[Labels] = every.select(LABELS[1:]).filter(_admitted(view, every, matchers)).to_pylist()
     return [{"__name__": row["element"], **{label: text for label, text in row.items() if text}} for row in rows]
 
 
 def table_of(view: View, selectors: Sequence[Sequence[Matcher]]) -> pa.Table:
-    """Return element, group and unit of the series that any of some selectors admits, all when there is none; by name.
+    """Return the series that any of some selectors admits, all when there is none; by name. Raises as `series_of` does.
 
-    A label that is not there is empty. Raises as `series_of` does.
+    Columns are ``element``, ``group`` and ``unit``, empty where there is no such label, and all as ``json``.
     """
     every = _every(view)
     if not selectors:
@@ -54,17 +54,9 @@ def table_of(view: View, selectors: Sequence[Sequence[Matcher]]) -> pa.Table:
     return every.filter(reduce(pc.or_, (_admitted(view, every, matchers) for matchers in selectors)))
 
 
-def as_json(series: pa.Table) -> str:
-    """Return the labels of series of `table_of` as a JSON array."""
-    element, group, unit = (series[name].combine_chunks() for name in series.column_names)
-    named = json_values({Kind.TEXT: element})
-    parts = ['{"__name__":', named, ',"element":', named, _optional("group", group), _optional("unit", unit), "}"]
-    return f"[{','.join(pc.binary_join_element_wise(*parts, '').to_pylist())}]"
-
-
 def _every(view: View) -> pa.Table:
     """Return all series that are seen; worked out once, as long as no element and no group changes."""
-    return view.listing().derived("series", lambda listing: _columns(view, listing.versions))
+    return view.listing().derived("series", lambda listing: _with_json(_columns(view, listing.versions)))
 
 
 def _columns(view: View, versions: Iterable[ElementVersion]) -> pa.Table:
@@ -76,6 +68,13 @@ def _columns(view: View, versions: Iterable[ElementVersion]) -> pa.Table:
         "unit": [version.metadata.unit for version in numeric],
     }
     return pa.table({label: pa.array(texts, pa.utf8()) for label, texts in columns.items()})
+
+
+def _with_json(series: pa.Table) -> pa.Table:
+    element, group, unit = (series[label].combine_chunks() for label in LABELS[1:])
+    named = json_values({Kind.TEXT: element})
+    parts = ['{"__name__":', named, ',"element":', named, _optional("group", group), _optional("unit", unit), "}"]
+    return series.append_column("json", pc.binary_join_element_wise(*parts, ""))
 
 
 def _optional(label: str, texts: pa.Array) -> pa.Array:

@@ -137,6 +137,16 @@ class SegmentContract(BackendSuite):
         assert {segment.group for segment in segments} == {"g1"}
         assert filled.segments("unknown") == []
 
+    def test_files_of_its_own_or_none(self, filled: Backend, harness: BackendHarness) -> None:
+        """A backend with files has one or more for each segment, a database has 0 for all; also after a restart."""
+        backend: Backend = filled
+        for _ in ("as it is", "reopened"):
+            assert isinstance(backend, SupportsSegments)
+            segments = backend.segments("g1") + backend.segments("g2")
+            assert len({segment.files > 0 for segment in segments}) == 1
+            assert min(min(segment.files, segment.bytes) for segment in segments) >= 0
+            backend = harness.reopen(backend)
+
     def test_drop_before(self, filled: Backend) -> None:
         """Segments that end at or before the time go; other groups, later samples and the position stay."""
         assert isinstance(filled, SupportsSegments)

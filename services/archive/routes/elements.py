@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from archiver.model import format_time
 from archiver.model.listing import Listing
 from archiver.pipeline.activity import ordered
+from archiver.query.text import json_array
 from services.archive.documents import Description, element_to_row, version_to_dict
 from services.common.parameters import End, Start, interval_of
 from services.common.security import Operator, Reader
@@ -47,8 +48,8 @@ def list_elements(
     listing = archive.listing()
     found = listing.matching(pattern, search)
     if limit is None:
-        rows = ",".join(listing.derived("rows", _rows).take(pa.array(found)).to_pylist())
-        return Response(f'{{"elements":[{rows}],"total":{len(found)}}}', media_type="application/json")
+        rows = json_array(listing.derived("rows", _rows).take(pa.array(found)))
+        return Response(b'{"elements":%b,"total":%d}' % (rows, len(found)), media_type="application/json")
     shown = [element_to_row(listing.versions[place]) for place in found[:limit].tolist()]
     return JSONResponse({"elements": shown, "total": len(found)})
 

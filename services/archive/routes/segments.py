@@ -51,7 +51,7 @@ def list_segments(
 ) -> dict[str, Any]:
     """Return the segments that backends hold, oldest first: rows, bytes, files, and when retention drops them.
 
-    ``bytes`` and ``files`` are 0 where the backend cannot tell.
+    ``bytes`` is 0 where the backend cannot tell, ``files`` where it has none of a segment's own, as a database.
     """
     return {"segments": [held.to_row() for held in archive.segments(backend, group)]}
 

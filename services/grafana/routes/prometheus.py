@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi import APIRouter, Response
 
+from archiver.query.text import json_array
 from services.common.security import Reader, View
 from services.common.streaming import AnswerResponse
 from services.grafana import bodies
 from services.grafana.evaluating import Evaluation
-from services.grafana.naming import LABELS, as_json, table_of
+from services.grafana.naming import LABELS, table_of
 from services.grafana.promql import Expression, NotUnderstoodError, Selector, is_series, matchers_of, parse
 from services.grafana.questions import Asked, Parameters
 
@@ -58,7 +59,7 @@ def series(view: Reader, asked: Asked) -> Response:
     if not asked.every("match[]"):
         asked.need("match[]")
     found = _matching(view, asked)
-    data = as_json(found if asked.limit is None else found.slice(0, asked.limit)).encode()
+    data = json_array(found["json"].combine_chunks()[: asked.limit])
     pieces = bodies.wrapped(iter([data]), _warnings(found.num_rows, asked))
     return Response(b"".join(pieces), media_type=bodies.MEDIA_TYPE)
 

@@ -350,3 +350,26 @@ def test_a_segment_has_nothing_of_elements_that_are_hidden_by_now(doors, reader)
     assert sorted(set(whole["element"].to_pylist())) == ["A:one", "B:three"]
     assert set(own["element"].to_pylist()) == {"A:one"}
     assert own.num_rows == 5
+
+
+def test_what_is_kept_of_a_listing_is_of_its_callers_and_of_the_groups_in_force(doors, reader):
+    """Lists come from what was worked out once: never for others, and never longer than it is true."""
+    everything = doors.key(Role.READ)
+
+    def listed(key):
+        own = doors.get("/v1/elements", key).json()
+        series = doors.get("/api/v1/series", key, **{"match[]": '{element=~".+"}'}).json()["data"]
+        assert [row["element"] for row in own["elements"]] == [one["element"] for one in series]
+        return {one["element"]: one["group"] for one in series}
+
+    whole = {f"{group}:{name}": group for group in "AB" for name in ("one", "two")}
+    for _ in range(2):
+        assert listed(everything) == whole
+        assert listed(reader) == {"A:one": "A", "A:two": "A"}
+    doors.archive.catalog.describe("A:two", Metadata(), rename="A:three")
+    assert listed(reader) == {"A:one": "A", "A:three": "A"}
+    first, second = doors.archive.settings.groups
+    wider = first.model_copy(update={"elements": ("A:*", "B:one")})
+    doors.archive.reload(doors.archive.settings.model_copy(update={"groups": (wider, second)}))
+    assert listed(reader) == {"A:one": "A", "A:three": "A", "B:one": "A"}
+    assert listed(everything) == {"A:one": "A", "A:three": "A", "B:one": "A,B", "B:two": "B"}

@@ -136,3 +136,21 @@ def test_a_type_learned_beside_a_new_element_takes_no_number(store: Store):
     catalog.describe("d", Metadata())
     for known in (catalog, Catalog(store)):
         assert [(v.element_id, v.name) for v in known.elements()] == [(1, "a"), (2, "b"), (3, "c"), (4, "d")]
+
+
+def test_a_listing_is_the_same_until_an_element_changes(store: Store):
+    catalog = Catalog(store)
+    catalog.register({"b": Kind.FLOAT, "a": Kind.INT})
+    listing = catalog.listing()
+    assert [version.name for version in listing.versions] == ["a", "b"]
+    assert catalog.listing() is listing
+    for change in (
+        lambda: catalog.register({"c": Kind.TEXT}),
+        lambda: catalog.describe("a", Metadata(unit="K")),
+        lambda: catalog.describe("a", Metadata(), rename="d"),
+    ):
+        change()
+        assert catalog.listing() is not listing
+        listing = catalog.listing()
+        assert list(listing.versions) == catalog.elements()
+    assert [version.name for version in listing.versions] == ["b", "c", "d"]
