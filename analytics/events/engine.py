@@ -273,9 +273,10 @@ def _numbered(rule: str, key: str, found: Found, last: Int64s, ordinal: Int64s) 
 
 def _wake(order: Order, due: Int64s | None, lateness: int) -> int:
     """Return at which receive time something comes due, or a sample that is held back can be given on."""
+    if not len(order.pending) and (due is None or due.min(initial=NEVER) == NEVER):
+        return NEVER
     first = np.full(len(order.newest), NEVER) if due is None else due.copy()
-    if len(order.pending):
-        np.minimum.at(first, order.pending.key, order.pending.time)
+    np.minimum.at(first, order.pending.key, order.pending.time)
     waits = np.flatnonzero((first != NEVER) & (order.newest != BEFORE_ALL))
     if not len(waits):
         return NEVER

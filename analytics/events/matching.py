@@ -58,6 +58,14 @@ class Pattern:
         return re.compile("".join(parts), re.DOTALL)
 
     @property
+    def outline(self) -> str:
+        """A regular expression without groups that matches at least what this does: quick to say what does not."""
+        return "".join(
+            ".*" if part["many"] else "." if part["one"] else _CAPTURED if part["capture"] else re.escape(part[0])
+            for part in _PART.finditer(self.text)
+        )
+
+    @property
     def captures(self) -> tuple[str, ...]:
         """Names of the captures, sorted."""
         return tuple(sorted(self._compiled.groupindex))
@@ -100,10 +108,13 @@ class Inputs:
                 f"the inputs capture different things ({told}): an instance is named by all that is captured"
             )
         self.captures = next(iter(captured), ())
+        self._may_match = re.compile("|".join(pattern.outline for _, pattern in self._patterns), re.DOTALL).fullmatch
 
     def places(self, element: str) -> list[tuple[int, str | None]]:
         """Return what an element feeds: numbers of inputs, each with the key of the instance, None for all of them."""
         found: dict[tuple[int, str | None], None] = {}
+        if self._may_match(element) is None:
+            return []
         for place, pattern in self._patterns:
             captured = pattern.match(element)
             if captured is None:

@@ -22,6 +22,7 @@ from analytics.events.rows import BEFORE_ALL, EMPTY, Int32s, Int64s, Mask, Rows,
 
 _NONE = np.empty(0, np.int64)
 _MOST = 2**62
+_INT16 = np.iinfo(np.int16).max
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def _by_instance(rows: Rows) -> Rows:
     """Return rows by instance, those of one in the order that they have."""
     if (rows.key[1:] >= rows.key[:-1]).all():
         return rows
-    keys = rows.key if rows.key.max() > np.iinfo(np.int16).max else rows.key.astype(np.int16)  # those sort faster
+    keys = rows.key if rows.key.max() > _INT16 else rows.key.astype(np.int16)  # those sort faster
     return rows.take(np.argsort(keys, kind="stable"))
 
 
@@ -175,6 +176,7 @@ def _accepted(order: Order, rows: Rows, lateness: int) -> tuple[Order, Rows]:
     """Return rows without those that are late, or were given on last; rows come by instance, in order of arrival."""
     begins = rows.starts()
     before = _newest_before(rows, order.newest, begins)
+    rows, overtaken = _caught_up(rows, before, order.done, lateness)
     newer = before > rows.time
     out = rows.time < order.done[rows.key]
     if lateness:
@@ -186,8 +188,8 @@ def _accepted(order: Order, rows: Rows, lateness: int) -> tuple[Order, Rows]:
         last &= rows.sequence <= order.seen_sequence[rows.slot]
         last &= ~out
     late, again = int(out.sum()), int(last.sum())
-    if late or again:
-        order = replace(order, late=order.late + late, repeated=order.repeated + again)
+    if late or again or overtaken:
+        order = replace(order, late=order.late + late + overtaken, repeated=order.repeated + again)
         rows = rows.take(~(out | last))
         if not len(rows):
             return order, rows
@@ -199,6 +201,22 @@ def _accepted(order: Order, rows: Rows, lateness: int) -> tuple[Order, Rows]:
     ends = places[np.flatnonzero(np.diff(rows.key[places], append=-1))]
     newest[rows.key[ends]], arrived[rows.key[ends]] = rows.time[ends], rows.received[ends]
     return replace(order, newest=newest, arrived=arrived), rows
+
+
+def _caught_up(rows: Rows, before: Int64s, done: Int64s, lateness: int) -> tuple[Rows, int]:
+    """Return rows in which those that the clock has overtaken come when that stands, and how many these are.
+
+    They are newer than all before them, but something came due by the clock meanwhile: what they say holds from then
+    on. They count as late.
+    """
+    passed = done[rows.key]
+    behind = (rows.time > before) & (rows.time < passed + (lateness > 0))
+    if not behind.any():
+        return rows, 0
+    places = np.cumsum(behind)  # one after the other, in the order in which they came
+    starts = rows.starts()
+    places -= np.repeat((places - behind)[starts], np.diff(starts, append=len(rows)))
+    return replace(rows, time=np.where(behind, passed + places, rows.time)), int(behind.sum())
 
 
 def _newest_before(rows: Rows, newest: Int64s, begins: Int64s) -> Int64s:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -126,8 +126,19 @@ class Rows:
 
     def placed(self, places: Int64s) -> Rows:
         """Return the rows with other instances, slots and inputs: three columns of int64."""
-        key, slot, number = places[:, 0].astype(np.int32), places[:, 1].astype(np.int32), places[:, 2].astype(np.int16)
-        return replace(self, key=key, slot=slot, input=number)
+        return Rows(
+            places[:, 0].astype(np.int32),
+            places[:, 1].astype(np.int32),
+            places[:, 2].astype(np.int16),
+            self.time,
+            self.received,
+            self.sequence,
+            self.number,
+            self.text,
+            self.good,
+            self.status,
+            self.whole,
+        )
 
     @staticmethod
     def concat(parts: Sequence[Rows]) -> Rows:

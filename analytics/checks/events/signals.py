@@ -138,13 +138,13 @@ def vote(samples: Sequence[Sample], when: Callable[[Sample], bool | None], at_le
 
 
 def stale(samples: Sequence[Sample], after: int) -> list[Said]:
-    """Return when no sample has come for a while."""
+    """Return when no sample has come for a while, and the first that comes then."""
     result = []
-    for place, sample in enumerate(samples):
-        if place:
-            result.append(Said(sample.time, False, number(sample)))
-        if place + 1 == len(samples) or samples[place + 1].time >= sample.time + after:
+    for sample, following in zip(samples, [*samples[1:], None], strict=True):
+        if following is None or following.time >= sample.time + after:
             result.append(Said(sample.time + after, True))
+            if following is not None:
+                result.append(Said(following.time, False, number(following)))
     return result
 
 
