@@ -69,6 +69,25 @@ class Looks:
         """Which samples fit the first step."""
         return self._truths[0] > 0
 
+    @cached_property
+    def may_go_on(self) -> Mask:
+        """Which samples may fit a later step."""
+        result: Mask = np.max(self._truths[1:], axis=0, initial=-1) >= 0
+        return result
+
+    def last_begin(self, before: Int64s) -> Int64s:
+        """Return the time of the last sample of the instance, until each row, that fits the first step, ns.
+
+        Parameters
+        ----------
+        before : ndarray of int64
+            The time of the last one before the rows, for each instance.
+        """
+        starts = self.rows.starts()
+        last = np.maximum.accumulate(np.where(self.may_begin, np.arange(len(self.rows)), -1))
+        fresh = last >= np.repeat(starts, np.diff(starts, append=len(self.rows)))
+        return np.where(fresh, self.rows.time[last], before[self.rows.key])
+
     def sample(self, place: int) -> Taken:
         """Return a sample as what is taken of it."""
         rows, at = self.rows, int(self.rows.time[place])

@@ -96,6 +96,11 @@ class Shape:
     every: bool = True
     most: int = 1000
 
+    @property
+    def is_patient(self) -> bool:
+        """Whether a sample that fits none but the first step leaves partial matches as they are."""
+        return self.contiguity != "strict" and self.at_most[0] == 1
+
     def is_complete(self, partial: Partial) -> bool:
         """Return whether nothing more is to be taken."""
         return len(partial) == len(self.steps) and partial[-1].samples >= self.at_least[-1]
@@ -152,12 +157,22 @@ class Progress:
             if self._shape.is_complete(oldest):
                 self._match(oldest[0].first + self._shape.within, oldest)
 
-    def take(self, sample: Taken, fits: Fits) -> None:
-        """Take a sample on; what has lasted too long before it has ended."""
+    def take(self, sample: Taken, fits: Fits, *, may_go_on: bool = True) -> None:
+        """Take a sample on; what has lasted too long before it has ended.
+
+        Parameters
+        ----------
+        sample : Taken
+        fits : callable
+        may_go_on : bool
+            Whether it may fit a step of a partial match.
+        """
         if self.is_over:
             return
         complete: list[Partial] = []
         going: list[Partial] = []
+        if not may_go_on:
+            going, self.partials = self.partials, []
         for partial in self.partials:
             for after in self._taken(partial, sample, fits):
                 (complete if after is not partial and self._is_match(after) else going).append(after)

@@ -59,8 +59,8 @@ class Sequenced:
         Per instance: samples by now.
     partials : dict of str to list
         By number of the instance: its partial matches, oldest first.
-    first : ndarray of int64
-        Per instance: when its oldest partial match began, ns; `NEVER` for none.
+    first, last : ndarray of int64
+        Per instance: when its oldest partial match began, and its newest, ns; `NEVER` and `BEFORE_ALL` for none.
     due : ndarray of int64
         Per instance: when a match is complete if nothing that must not come comes, ns; else `NEVER`.
     is_over, is_full : ndarray of bool
@@ -73,6 +73,7 @@ class Sequenced:
     count: Int64s = field(default_factory=_NOTHING.copy)
     partials: Mapping[str, Any] = field(default_factory=dict)
     first: Int64s = field(default_factory=_NOTHING.copy)
+    last: Int64s = field(default_factory=_NOTHING.copy)
     due: Int64s = field(default_factory=_NOTHING.copy)
     is_over: Mask = field(default_factory=lambda: np.empty(0, bool))
     is_full: Mask = field(default_factory=lambda: np.empty(0, bool))
@@ -84,6 +85,7 @@ class Sequenced:
             grown(self.count, count, 0).copy(),
             dict(self.partials),
             grown(self.first, count, NEVER).copy(),
+            grown(self.last, count, BEFORE_ALL).copy(),
             grown(self.due, count, NEVER).copy(),
             grown(self.is_over, count, False).copy(),
             grown(self.is_full, count, False).copy(),
@@ -98,6 +100,7 @@ class _Now:
     count: Int64s
     partials: dict[str, Any]
     first: Int64s
+    last: Int64s
     due: Int64s
     is_over: Mask
     is_full: Mask
@@ -193,12 +196,16 @@ class Sequence:
         found: list[Found] = []
         for key, mine in self._touched(now, looks, known):
             found += self._taken(now, key, looks, mine, int(known[key]), reached)
-        state = Sequenced(held, now.count, now.partials, now.first, now.due, now.is_over, now.is_full, now.dropped)
+        state = Sequenced(
+            held, now.count, now.partials, now.first, now.last, now.due, now.is_over, now.is_full, now.dropped
+        )
         return Outcome(state, found, now.due, reached)
 
     def _touched(self, now: _Now, looks: Looks, known: Int64s) -> Iterator[tuple[int, list[int]]]:
         """Yield the instances that have something to be looked at, with the rows that may fit a step."""
-        may = np.flatnonzero(looks.may_fit)
+        begun = looks.last_begin(now.last)
+        within = (begun != BEFORE_ALL) & (looks.rows.time <= begun + self._shape.within)
+        may = np.flatnonzero(looks.may_fit & within)
         keys = looks.rows.key[may]
         begin = np.searchsorted(keys, np.arange(len(known)), "left")
         end = np.searchsorted(keys, np.arange(len(known)), "right")
@@ -221,7 +228,8 @@ class Sequence:
             yield from self._told(key, progress)
             now.is_full[key] &= 2 * len(progress.partials) > shape.most
             dropped = progress.dropped
-            progress.take(sample, looks.fits(place, progress.partials))
+            may_go_on = not shape.is_patient or bool(looks.may_go_on[place])
+            progress.take(sample, looks.fits(place, progress.partials), may_go_on=may_go_on)
             yield from self._told(key, progress)
             if progress.dropped > dropped and not now.is_full[key]:
                 now.is_full[key] = True
@@ -238,6 +246,7 @@ class Sequence:
         now.is_over[key] = progress.is_over
         now.dropped[key] += progress.dropped
         now.first[key] = partials[0][0].first if partials else NEVER
+        now.last[key] = partials[-1][0].first if partials else BEFORE_ALL
         waits = shape.absent[-1] and [partial[0].first for partial in partials if shape.is_complete(partial)]
         now.due[key] = min(waits) + shape.within + 1 if waits else NEVER
         if partials:
