@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from analytics.alarms.actions import Action
 from analytics.alarms.alarm import Alarm
@@ -20,6 +21,9 @@ from services.events.runner import Runner
 from services.events.store import FILE, EventStore
 from services.events.waking import Waking
 
+if TYPE_CHECKING:
+    from services.events.following import Follower
+
 
 class EventService:
     """Rules in force over an archive.
@@ -33,7 +37,8 @@ class EventService:
     ----------
     store : EventStore
     rulebook : Rulebook
-    runner : Runner
+    runner : Runner or Follower
+        Watches the samples, or has workers do so.
     notifications : Notifications
     outbox : Outbox
     waking : Waking
@@ -58,10 +63,19 @@ class EventService:
         self.rulebook = Rulebook(self.store.store)
         self.outbox = Outbox(self.store.store)
         self.notifications = Notifications(self.outbox)
-        self.runner = Runner(self._archive, self.store, _queue_notices, self._changed)
+        self.runner = self._watcher()
         self.use(self._archive.settings)
         self._archive.on_reload.append(self.use)
         self.runner.start()
+
+    def _watcher(self) -> Runner | Follower:
+        """Return what finds the events, or fetches them from those who do."""
+        given = self._archive, self.store, _queue_notices, self._changed
+        if not self._archive.settings.events.topic:
+            return Runner(*given)
+        from services.events.following import Follower  # what it needs comes with the extra kafka
+
+        return Follower(*given)
 
     def close(self) -> None:
         """Stop; what was not told yet is told after the next start."""

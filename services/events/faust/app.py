@@ -80,8 +80,7 @@ class Worker:
                 offset = checkpoint.progress_of(self._states.data, place.partition).offset
             else:
                 continue
-            if offset >= 0:
-                found[place] = offset + 1
+            found[place] = offset
         return found
 
 

@@ -11,7 +11,7 @@ from faust.transport.drivers import aiokafka
 from faust.types import TP
 
 Positions = Callable[[set[TP]], Mapping[TP, int]]
-"""Says for some of the partitions at which offset to read on."""
+"""Says of the partitions that are ours which offset was the last; below zero for none."""
 
 
 class Table(faust.Table[bytes, bytes]):
@@ -46,16 +46,21 @@ def table_of(app: faust.App, name: str, partitions: int, partition_for: Callable
 
 
 def transport_of(app: faust.App, positions: Positions) -> aiokafka.Transport:
-    """Return a transport whose consumers begin where the tables say, and elsewhere where the group has committed.
+    """Return a transport whose consumers read on where the tables say, and from the beginning where they say nothing.
 
-    Faust commits what it skips in a rebalance as if it had been processed, so what is committed proves nothing.
+    Faust reads on where the group has committed. That proves nothing: it commits what it skips in a rebalance as if it
+    had been processed, and what it fetched too early is lost to it where nothing was committed yet.
     """
 
     class Consumer(aiokafka.Consumer):
         async def perform_seek(self) -> None:
             await super().perform_seek()
-            for place, offset in positions(self.assignment()).items():
-                await self.seek(place, offset)
+            last = positions(self.assignment())
+            if not last:
+                return
+            first = await self.earliest_offsets(*last)
+            for place, offset in last.items():
+                await self.seek(place, max(offset + 1, first.get(place, 0)))
 
     class Transport(aiokafka.Transport):
         pass

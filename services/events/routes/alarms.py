@@ -79,7 +79,10 @@ class Shelved(Reasoned):
     duration: str = Field("", alias="for", description="such as 2h; until it is gone when left out")
 
 
-@router.get("", responses={200: {"content": {"application/json": {"example": {"alarms": [_ALARM], "counts": {}}}}}})
+_LIST = {"alarms": [_ALARM], "matching": 1, "counts": {"normal": 0, "active_unacknowledged": 1}}
+
+
+@router.get("", responses={200: {"content": {"application/json": {"example": _LIST}}}})
 def list_alarms(
     desk: ReaderDesk,
     state: Annotated[
@@ -89,8 +92,9 @@ def list_alarms(
     rule: Annotated[str, Parameter(description="only of this rule")] = "",
     priority: Annotated[int, Parameter(ge=0, le=255, description="at least so urgent")] = 0,
     search: Annotated[str, Parameter(description="in key, rule or text")] = "",
+    limit: Annotated[int, Parameter(ge=0, le=100_000, description="no more than these; 0: the counts alone")] = 100_000,
 ) -> dict[str, Any]:
-    """Return alarms, those that are owed something and the most urgent first, and how many are in each state."""
+    """Return alarms, those that are owed something and the most urgent first; how many match, and are in each state."""
     every = desk.alarms()
     found = [alarm_row(alarm) for alarm in listed(every, state or ())]
     text = search.lower()
@@ -101,7 +105,7 @@ def list_alarms(
         and rule in ("", row["rule"])
         and (not text or any(text in str(row[name]).lower() for name in ("key", "rule", "text")))
     ]
-    return {"alarms": rows, "counts": counts_of(every)}
+    return {"alarms": rows[:limit], "matching": len(rows), "counts": counts_of(every)}
 
 
 @router.get("/history")
