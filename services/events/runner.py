@@ -27,6 +27,7 @@ from services.events.taking import RETRY_S, OnDone, Taking
 _LOG = logging.getLogger(__name__)
 _ROWS = 20_000
 _TICK_S = 0.25
+_GRACE_NS = 1_000_000_000  # what is on its way to the journal is not overtaken by the clock
 _CHECKPOINT_S = 2.0
 _HOLD = "rules"
 _STATE = "rule "
@@ -193,7 +194,7 @@ class Runner:
             self._advance(batch, int(entry.batch.receive_time.max(initial=0)))
             self._offset = entry.offset
         if not entries:
-            self._advance(SampleBatch.empty(), now())
+            self._advance(SampleBatch.empty(), now() - _GRACE_NS)
         self._taking.expire()
         if time.monotonic() - self._checkpoint > _CHECKPOINT_S:
             self._save()
