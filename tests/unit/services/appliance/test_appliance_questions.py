@@ -3,6 +3,7 @@
 import pytest
 
 from archiver.model import ElementVersion, Kind, Metadata, NotFoundError
+from archiver.model.listing import Listing
 from archiver.model.time import DAY_NS
 from services.appliance.bodies import listed
 from services.appliance.metadata import meta_of
@@ -20,8 +21,8 @@ class Names:
     def __init__(self, *names):
         self._versions = {name: ElementVersion(i, name, 0, Metadata(kind=Kind.FLOAT)) for i, name in enumerate(names)}
 
-    def elements(self):
-        return [self._versions[name] for name in sorted(self._versions)]
+    def listing(self):
+        return Listing(self._versions[name] for name in sorted(self._versions))
 
     def element(self, name):
         if name == "old":
