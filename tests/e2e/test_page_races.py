@@ -253,5 +253,5 @@ def test_a_change_that_is_done_after_its_view_was_left_does_not_wake_it(opened, 
     page.on("request", lambda request: asked.append(request.url.removeprefix(url)))
     held.routes[0].fulfill(status=204)
     until(lambda: page.wait_for_timeout(20) or "/health/ready" in asked)
-    assert set(asked) == {"/health/ready"}
+    assert not [path for path in asked if path.startswith(("/v1/backends", "/v1/ledger", "/v1/elements"))]
     assert problems == []
