@@ -10,7 +10,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long lint bench bench-peers kill-test schemas requirements upgrade hooks clean
+.PHONY: help demo test test-long lint bench bench-peers kill-test kill-test-events schemas requirements upgrade hooks clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -39,6 +39,9 @@ bench-peers: $(VENV)/.bench ## the same data through this archive and its peers,
 
 kill-test: $(VENV)/.dev ## SIGKILL at every seam, hundreds of rounds: nothing lost, nothing doubled
 	$(BIN)/python scripts/kill_test.py $(ARGS)
+
+kill-test-events: $(VENV)/.servers ## two, then three event workers and Kafka killed in the midst of 1 million samples
+	$(BIN)/python scripts/event_kill_test.py $(ARGS)
 
 schemas: $(VENV)/.dev ## regenerate the configuration's JSON Schema and reference page, and the OpenAPI document
 	$(BIN)/python scripts/schemas.py

@@ -36,6 +36,7 @@ def create_app(guard: Guard) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         waking = Waking()
+        app.state.stop = waking.stop  # what watches alarms ends before the service does
         await run_in_threadpool(service.start, waking)
         try:
             yield {"events": service}

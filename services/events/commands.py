@@ -93,11 +93,16 @@ def _events() -> None:
 
 
 @events.command("worker")
-def run_worker(config_: Config = None, data: Data = None) -> None:
+def run_worker(
+    config_: Config = None,
+    data: Data = None,
+    metrics_port: Annotated[int | None, typer.Option(help="Tell Prometheus at this port what it does.")] = None,
+    metrics_host: Annotated[str, typer.Option(help="Address of that port.")] = "127.0.0.1",
+) -> None:
     """Run the rules of an archive whose journal is on Kafka, together with the other workers; SIGTERM stops it."""
     from services.events.faust.running import run
 
-    run(settings_of(config_, data, create=True))
+    run(settings_of(config_, data, create=True), metrics_host, metrics_port)
 
 
 def _alarms(config: Path | None, data: Path | None, states: list[str]) -> list[dict[str, Any]]:

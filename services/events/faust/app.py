@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,12 +43,14 @@ class Worker:
     app : faust.App
     routing : Routing
     evaluating : Evaluating
+    recovery_s : float
+        How long it took until the tables were there, when partitions changed hands last.
     """
 
     def __init__(self, options: WorkerOptions, sizes: Sizes, programs: Sequence[Program], data: Path) -> None:
         self._options = options
         self.app = _app(options, data)
-        self.app.transport = transport_of(self.app, self._positions)
+        self.app.transport = transport_of(self.app, self.positions)
         self._positions_table = table_of(self.app, POSITIONS, sizes.journals, int)
         self._states = table_of(self.app, STATES, sizes.shards, checkpoint.partition_of)
         shards = Shards(programs, sizes.shards)
@@ -65,13 +68,21 @@ class Worker:
             self.app.task(part.run)
         self.app.on_partitions_revoked.connect(self._forget)
         self.app.on_partitions_assigned.connect(self._forget)
+        self.app.on_rebalance_complete.connect(self._recovered)
+        self.recovery_s = 0.0
+        self._assigned = time.monotonic()
 
     async def _forget(self, *_: Any, **__: Any) -> None:
         """Drop what is in memory when partitions change hands: the tables have what counts."""
+        self._assigned = time.monotonic()
         self.routing.forget()
         self.evaluating.forget()
 
-    def _positions(self, assigned: set[TP]) -> Mapping[TP, int]:
+    async def _recovered(self, *_: Any, **__: Any) -> None:
+        self.recovery_s = time.monotonic() - self._assigned
+
+    def positions(self, assigned: set[TP]) -> Mapping[TP, int]:
+        """Return of the partitions with samples which offset was the last, as it is kept; below zero for none."""
         found: dict[TP, int] = {}
         for place in assigned:
             if place.topic == self._options.journal:

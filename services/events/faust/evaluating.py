@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import faust
 
 from analytics.events.engine import Program
 from analytics.events.event import Event
-from services.events.faust.checkpoint import Checkpoints
+from services.events.faust.checkpoint import Checkpoints, progress_of
 from services.events.faust.evaluate import Shard
 from services.events.faust.gathering import Gathering
 from services.events.faust.kafka import Table
@@ -61,10 +61,10 @@ class Evaluating:
         self._app, self._options, self._journals = app, options, journals
         self._programs, self._shards = programs, shards
         self._states, self._events, self._letters = states, events, letters
-        self._gathering = Gathering(app, _AT_ONCE)
+        self._gathering = Gathering(app, options.routed, lambda shard: progress_of(states.data, shard).offset, _AT_ONCE)
         self._held: dict[int, _Held] = {}
         self._sent: list[asyncio.Future[Any]] = []
-        self._checkpointed = 0.0
+        self._checkpointed = self._whole = 0.0
         self.found = 0
 
     async def agent(self, stream: Any) -> None:
@@ -86,12 +86,25 @@ class Evaluating:
         self._gathering.clear()
         self._held.clear()
 
+    def shards(self) -> Mapping[int, Shard]:
+        """Return the shards that are held, by number."""
+        return {number: held.shard for number, held in self._held.items()}
+
+    def checkpoint_age(self) -> float:
+        """Return the seconds since all was kept that was taken in."""
+        return asyncio.get_running_loop().time() - self._whole if self._whole else 0.0
+
     async def _once(self) -> None:
         by_shard: dict[int, list[Any]] = {}
         for event in await self._gathering.take():
             by_shard.setdefault(event.message.partition, []).append(event)
         for number, events in by_shard.items():
             held = self._hold(number)
+            if number in self._gathering.jumped:
+                self._gathering.jumped.discard(number)
+                held.shard.progress.offset = events[0].message.offset - 1
+            elif events[0].message.offset > held.shard.progress.offset + 1:
+                continue  # partitions changed hands meanwhile: they come again
             found = held.shard.take([(event.message.offset, routed_of(event.value)) for event in events])
             held.unacknowledged += events
             await self._tell(found)
@@ -130,6 +143,7 @@ class Evaluating:
             events, held.unacknowledged = held.unacknowledged, []
             done.append((checkpoints, fresh, events))
         await self._states.settled()
+        self._whole = asyncio.get_running_loop().time()
         for checkpoints, fresh, events in done:
             if fresh:
                 checkpoints.forget_others()

@@ -8,7 +8,6 @@ import logging
 from typing import Any
 
 import faust
-from faust.types import TP
 
 from analytics.events.rows import BEFORE_ALL
 from archiver.journal.payload import decode
@@ -44,7 +43,7 @@ class Routing:
     ) -> None:
         self._app, self._options, self._shards = app, options, shards
         self._positions, self._routed, self._letters = positions, routed, letters
-        self._gathering = Gathering(app, _AT_ONCE)
+        self._gathering = Gathering(app, options.journal, self._stored, _AT_ONCE)
         self._last: dict[int, int] = {}
         self._clocks: dict[int, int] = {}
         self._told: dict[int, float] = {}
@@ -82,7 +81,12 @@ class Routing:
 
     async def _route(self, journal: int, events: list[Any]) -> None:
         generation = self._app.consumer_generation_id
-        after = self._last.get(journal, -1)
+        after = self._last.get(journal, self._stored(journal))
+        if journal in self._gathering.jumped:
+            self._gathering.jumped.discard(journal)
+            after = -1
+        elif events[0].message.offset != after + 1:
+            return  # partitions changed hands meanwhile: they come again
         entries = [Entry(event.message.offset, await self._read(event)) for event in events]
         messages = route(self._shards, journal, after, self._clocks.get(journal, BEFORE_ALL), entries)
         await self._send(messages)
@@ -125,9 +129,9 @@ class Routing:
         ends = await self._app.consumer.highwaters(*due)
         for place in due:
             self._told[place.partition] = loop.time()
-            last = self._last.get(place.partition, self._stored(place))
+            last = self._last.get(place.partition, self._stored(place.partition))
             if last + 1 >= ends.get(place, 0):
                 await self._send([Routed(place.partition, last, [], [], clock, b"")] * self._shards.count)
 
-    def _stored(self, place: TP) -> int:
-        return int(self._positions.data.get(str(place.partition).encode(), b"-1"))
+    def _stored(self, journal: int) -> int:
+        return int(self._positions.data.get(str(journal).encode(), b"-1"))
