@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import threading
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
 
@@ -38,16 +39,18 @@ class Listing:
     def __init__(self, versions: Iterable[ElementVersion]) -> None:
         self.versions = tuple(versions)
         self._kept: dict[Hashable, Any] = {}
+        self._making = threading.RLock()
 
     def derived(self, what: Hashable, make: Callable[[Listing], T]) -> T:
         """Return what `make` makes of this listing: made once for each `what`, unless many others came since."""
-        found = self._kept.get(what)
-        if found is None:
-            found = make(self)
-            if len(self._kept) >= _MOST_KEPT:
-                self._kept.clear()
-            self._kept[what] = found
-        result: T = found
+        kept = self._kept  # things are added to it, and never taken out
+        if what not in kept:
+            with self._making:  # a crowd that asks for the same waits for the first of them
+                kept = self._kept if len(self._kept) < _MOST_KEPT else {}
+                if what not in kept:
+                    kept[what] = make(self)
+                self._kept = kept
+        result: T = kept[what]
         return result
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import threading
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -53,6 +54,16 @@ def test_what_is_worked_out_is_kept_and_not_without_bound() -> None:
     for _ in range(3):
         assert asked.derived("x", lambda own: made.append(own) or len(own.versions)) == 1
     assert made == [asked]
+    together, both = threading.Barrier(4), []
+    threads = [
+        threading.Thread(target=lambda: (together.wait(), asked.derived("y", lambda own: both.append(own) or own)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert both == [asked]
     for number in range(1000):
         asked.derived(number, lambda own: [len(own.versions)])
     assert len(asked._kept) < 100
