@@ -75,10 +75,8 @@ class _Bench:
             '[events]\nrules = ["rules.toml"]\ntopic = "events"\n'
         )
 
-    def __enter__(self) -> _Bench:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Let go of the broker."""
         for client in (self._events, self._echo, self._producer):
             client.close()
 
