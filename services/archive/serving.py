@@ -153,6 +153,8 @@ async def _serve(
     def stop() -> None:
         server.stop()
         app.state.live.stop()  # answers without an end would be waited for
+        for part in app.state.parts:
+            getattr(part.state, "stop", lambda: None)()
 
     note = functools.partial(app.state.guard.audit.record, Caller.here())
     note("start", url=url, version=app.version)

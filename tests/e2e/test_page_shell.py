@@ -38,7 +38,7 @@ def test_the_tables_of_the_archive_fill(opened, post, url):
 def test_views_by_address_and_by_keyboard(opened, url):
     page, problems = opened(url)
     page.wait_for_selector("#view[data-view=trends]")
-    page.keyboard.press("2")
+    page.keyboard.press("3")
     page.wait_for_selector("#view[data-view=archive]")
     assert "#/archive" in page.url
     assert page.get_attribute("nav a[data-view=archive]", "aria-current") == "page"

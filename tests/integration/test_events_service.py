@@ -192,6 +192,17 @@ def test_live_alarms(data: Path) -> None:
         assert (told["transition"]["change"], told["alarm"]["key"]) == ("came", "T1")
 
 
+def test_who_watches_alarms_does_not_hold_up_the_end(data: Path) -> None:
+    with running_service(data) as service, httpx.Client(timeout=SOON_S) as client:
+        with client.stream("GET", f"{service.url}/v1/alarms/live") as stream:
+            lines = stream.iter_lines()
+            assert next(lines) == ": watching"
+            service.process.terminate()
+            assert [line for line in lines if line] == []  # it ends in order: else reading fails
+            service.process.wait(SOON_S)
+        assert "graceful shutdown" not in service.errors()  # nothing was cut off after having been waited for
+
+
 def test_alarms_outlive_a_crash(data: Path, forebay: Callable[..., Any]) -> None:
     with running_service(data) as service:
         ask = asking(service.url)

@@ -109,24 +109,30 @@ function readRow(text, at, row) {
   }
 }
 
-/**
- * Watch elements: `told(event, data)` for each server-sent event until `signal` aborts. When the connection ends it
- * is made again, and goes on after the last event; `told("lost", error)` says so meanwhile. An archive that does not
- * know the last event any more is asked from the beginning: `latest` comes again.
- */
-export async function live(elements, told, signal, every = "250ms") {
+/** Watch elements: as `listen`; an event has samples. */
+export function live(elements, told, signal, every = "250ms") {
   const query = new URLSearchParams([...elements.map((name) => ["element", name]), ["every", every]]);
+  return listen(`/v1/live?${query}`, told, signal);
+}
+
+/**
+ * Listen to a path: `told(event, data)` for each server-sent event until `signal` aborts. When the connection ends it
+ * is made again, and goes on after the last event; `told("lost", error)` says so meanwhile, and `told("idle", {})` that
+ * it is there, with nothing new. An archive that does not know the last event any more is asked from the beginning.
+ */
+export async function listen(path, told, signal) {
   let last = "";
   let pause = RETRY_MS;
   while (!signal.aborted) {
     try {
       const headers = last ? { "Last-Event-ID": last } : {};
-      const answer = await ask(`/v1/live?${query}`, { accept: "text/event-stream", headers, signal });
+      const answer = await ask(path, { accept: "text/event-stream", headers, signal });
       for await (const { id, event, data } of eventsOf(answer.body)) {
         if (signal.aborted) return;
-        last = id;
+        last = id ?? last;
         pause = RETRY_MS;
-        told(event, parseJson(data));
+        if (data === undefined) told("idle", {});
+        else told(event, parseJson(data));
       }
     } catch (error) {
       if (isAborted(error) || signal.aborted) return;

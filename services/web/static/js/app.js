@@ -1,7 +1,9 @@
 // The shell: the hash says which view is shown and with what; health, colours and the help are everywhere.
 
 import { ask, installKey, wordsOf } from "./api.js";
+import { alarmBadge } from "./alarms/badge.js";
 import { make, repeat } from "./dom.js";
+import * as alarms from "./views/alarms.js";
 import * as archive from "./views/archive.js";
 import * as explain from "./views/explain.js";
 import * as load from "./views/load.js";
@@ -10,7 +12,7 @@ import * as storage from "./views/storage.js";
 import * as trends from "./views/trends.js";
 
 /** Views by the first part of the hash, in the order of the navigation; the first is shown when there is none. */
-const VIEWS = { trends, archive, storage, query, explain, load };
+const VIEWS = { trends, alarms, archive, storage, query, explain, load };
 
 const HEALTH_EVERY_MS = 5000;
 const THEME = "forebay-theme";
@@ -115,6 +117,7 @@ function begin() {
   installTheme();
   const links = Object.entries(VIEWS).map(([name, view]) => make("a", { href: `#/${name}`, data: { view: name } }, view.title));
   $("navigation").replaceChildren(...links);
+  alarmBadge(links.find(({ dataset }) => dataset.view === "alarms"));
   $("help").addEventListener("click", help);
   document.querySelector(".skip").addEventListener("click", (event) => {
     event.preventDefault(); // the address says what is shown

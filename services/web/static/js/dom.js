@@ -14,6 +14,14 @@ export function make(tag, properties = {}, ...children) {
   return node;
 }
 
+/** Make a node of a drawing. */
+export function svgNode(tag, attributes, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
 /** A cell of a table that carries its heading along: on a narrow screen rows are stacked. */
 export function cell(label, text, className = "") {
   return make("td", { className, data: { label } }, text);

@@ -1,6 +1,6 @@
 // The table below a plot: each element's value at the cursor (or the newest), and statistics of what is visible.
 
-import { make } from "./dom.js";
+import { make, svgNode } from "./dom.js";
 import { count, number, valueText } from "./format.js";
 import { shownTime, zoneName } from "./time.js";
 
@@ -97,11 +97,4 @@ function smallPlot(text, { unit, slot }) {
   const svg = svgNode("svg", { ...PLOT, role: "img", "aria-label": valueText(text) }, svgNode("polyline", { points: points.join(" "), fill: "none", stroke: `var(--series-${slot + 1})`, "stroke-width": "1.5" }));
   const words = `${items.length} values, ${number(Number(low.toPrecision(4)))} to ${number(Number(high.toPrecision(4)))} ${unit}`;
   return make("span", { className: "array" }, svg, make("span", { className: "muted" }, words));
-}
-
-function svgNode(tag, attributes, ...children) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
 }

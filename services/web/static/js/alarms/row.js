@@ -80,7 +80,7 @@ function aboutAlarm(place, list, current) {
       said.setCustomValidity(isReasoned && !words ? "Say why." : "");
       if (!said.reportValidity()) return;
       buttons[name].disabled = true;
-      if (await work(current(), words)) said.value = "";
+      if ((await work(current(), words)) && said.value.trim() === words) said.value = ""; // else somebody goes on writing
       buttons[name].disabled = false;
     };
     return (buttons[name] = make("button", { type: "button", data: { act: name }, onclick: press }, text));
