@@ -122,6 +122,32 @@ def test_a_device_that_comes_up_while_the_mode_has_long_been_on():
     assert [(event.key, event.kind, event.time) for event in events] == [("A", "came", 50), ("A", "gone", 60)]
 
 
+def test_what_was_common_before_an_instance_began_is_not_told_for_it():
+    """The mode was on from 10 to 20, and is on when B begins; A sees all of it."""
+    on = Expression.parse("mode > 0.5", dict.fromkeys(NAMES, Shape.NUMBER), Wanted.CONDITION)
+    program = Program("rule", devices, Latch(Condition(NAMES, on)), 30)
+    modes = [Sample("mode", time, value) for time, value in ((10, 1.0), (20, 0.0), (25, 1.0))]
+    samples = [Sample("A.t", 0, 0.0), *modes, Sample("B.t", 30, 0.0), Sample("mode", 40, 0.0)]
+    events = found(program, [Arrival([each], [each.time], each.time) for each in samples])
+    assert [(event.key, event.time) for event in events] == [
+        ("A", 10),
+        ("A", 20),
+        ("A", 25),
+        ("B", 25),
+        ("A", 40),
+        ("B", 40),
+    ]
+
+
+def test_what_was_common_right_before_counts_though_newer_samples_came_first():
+    samples = [Sample("mode", 0, 1.0), Sample("mode", 50, 0.0), Sample("A.t", 47, 1.0), Sample("A.t", 60, 0.0)]
+    events = found(
+        Program("rule", devices, rule, 5),
+        [Arrival([each], [at], at) for each, at in zip(samples, (0, 50, 51, 60), strict=True)],
+    )
+    assert [(event.key, event.kind, event.time) for event in events] == [("A", "came", 47), ("A", "gone", 50)]
+
+
 def test_common_samples_that_wait_for_an_instance_are_held_once():
     """B comes up with a sample that is late, and never has another one."""
     engine = Engine([Program("rule", devices, rule, 5)])

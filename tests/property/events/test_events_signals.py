@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from analytics.checks.events import signals as reference
 from analytics.checks.events.arrivals import arrivals, samples_of
-from analytics.checks.events.driver import found, told
+from analytics.checks.events.driver import Arrival, Sample, found, told
 from analytics.events.engine import Program
 from analytics.events.event import SUPPRESSED, UNSUPPRESSED
 from analytics.events.expressions import Expression, Shape, Wanted
@@ -101,6 +101,13 @@ def test_rate(samples, rises, falls, over, late, data):
         return reference.rate(mine, rises, falls, over)
 
     latched(data, devices, Rate(rises, falls, over), late, samples, said)
+
+
+def test_there_is_no_rate_within_an_instant():
+    samples = [Sample("a", 0, 0.0), Sample("a", 10, 1.0), Sample("a", 10, 5.0, 1), Sample("a", 11, 9.0)]
+    program = Program("rate", each, Latch(Rate(rises=1e9)))
+    events = found(program, [Arrival([sample], [sample.time], sample.time) for sample in samples])
+    assert [event.time for event in events] == [11]
 
 
 @given(several, st.sampled_from([0.0, 0.5, 1.5]), st.sampled_from([0.0, 0.5]), delays, lateness, st.data())
