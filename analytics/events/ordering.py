@@ -213,9 +213,8 @@ def _caught_up(rows: Rows, before: Int64s, done: Int64s, lateness: int) -> tuple
     behind = (rows.time > before) & (rows.time < passed + (lateness > 0))
     if not behind.any():
         return rows, 0
-    places = np.cumsum(behind)  # one after the other, in the order in which they came
-    starts = rows.starts()
-    places -= np.repeat((places - behind)[starts], np.diff(starts, append=len(rows)))
+    count, starts = np.cumsum(behind), rows.starts()
+    places = count - np.repeat((count - behind)[starts], np.diff(starts, append=len(rows)))  # one after the other
     return replace(rows, time=np.where(behind, passed + places, rows.time)), int(behind.sum())
 
 
