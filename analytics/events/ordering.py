@@ -214,7 +214,9 @@ def _caught_up(rows: Rows, before: Int64s, done: Int64s, lateness: int) -> tuple
     if not behind.any():
         return rows, 0
     count, starts = np.cumsum(behind), rows.starts()
-    places = count - np.repeat((count - behind)[starts], np.diff(starts, append=len(rows)))  # one after the other
+    places: Int64s = count - np.repeat(
+        (count - behind)[starts], np.diff(starts, append=len(rows))
+    )  # one after the other
     return replace(rows, time=np.where(behind, passed + places, rows.time)), int(behind.sum())
 
 
