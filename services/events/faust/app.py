@@ -22,7 +22,7 @@ from services.events.faust.topics import POSITIONS, STATES, Sizes
 _SESSION_S, _HEARTBEAT_S, _REBALANCE_S, _REQUEST_S, _POLL_S = 6.0, 0.5, 15.0, 30.0, 300.0
 _LARGEST = 96 * 2**20
 _FETCH = 4 * 2**20
-_BUFFERED = 64
+_BUFFERED = 128
 
 
 class Worker:

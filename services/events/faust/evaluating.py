@@ -20,7 +20,7 @@ from services.events.faust.options import WorkerOptions
 from services.events.faust.shards import Shards
 
 _LOG = logging.getLogger(__name__)
-_AT_ONCE = 2 * 2**20
+_AT_ONCE = 4 * 2**20
 
 
 class _Held:

@@ -11,7 +11,7 @@ import faust
 from faust.types import TP
 
 _LOG = logging.getLogger(__name__)
-_WAITING = 64
+_WAITING = 192
 _POLL_S = 0.2
 _AGAIN_S = 1.0
 

@@ -54,6 +54,7 @@ def transport_of(app: faust.App, positions: Positions) -> aiokafka.Transport:
 
     class Consumer(aiokafka.Consumer):
         async def perform_seek(self) -> None:
+            """Go where reading goes on."""
             await super().perform_seek()
             last = positions(self.assignment())
             if not last:
