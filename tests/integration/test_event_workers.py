@@ -12,7 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from archiver.testing.network import free_ports
 from archiver.testing.patience import SOON_S
 from archiver.testing.service import COMMAND, running_service, until
 
@@ -51,8 +53,8 @@ def data(tmp_path: Path, kafka: Any) -> Path:
 
 
 @contextmanager
-def running_worker(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    command = [*COMMAND, "events", "worker", "--config", str(folder / "forebay.toml"), "--data", str(folder)]
+def running_worker(folder: Path, *flags: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [*COMMAND, "events", "worker", "--config", str(folder / "forebay.toml"), "--data", str(folder), *flags]
     with (folder / "worker.log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
@@ -88,8 +90,14 @@ def test_alarms_come_from_workers_and_a_kill_of_both_repeats_none(data: Path) ->
         assert (alarm["state"], alarm["text"]) == ("active_unacknowledged", "T1 is at 85")
         send("T1", 20.0)
         service.kill()
-    with running_service(data) as service, running_worker(data):
+    (port,) = free_ports(1)
+    with running_service(data) as service, running_worker(data, "--metrics-port", str(port)):
         until(lambda: ("T1", "gone") in seen())
+        metrics = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=SOON_S).text
+        found = {family.name: family for family in text_string_to_metric_families(metrics)}
+        assert found["forebay_worker_shards"].samples[0].value == 8
+        assert len(found["forebay_worker_lag"].samples) == 9
+        assert found["forebay_worker_recovery_seconds"].samples[0].value > 0
         until(lambda: len(get("/v1/samples?element=event:hot:*&start=now-1h")["samples"]) == 2)
         assert get("/v1/rules")["status"]["trouble"] == ""
         changes = get(f"/v1/alarms/{alarm['id']}/transitions")["transitions"]
