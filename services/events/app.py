@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from services.common import problems
 from services.common.security import Guard, check_declared
 from services.events.metrics import expose
-from services.events.routes import alarms, events, rules
+from services.events.routes import alarms, events, notifications, rules
 from services.events.service import EventService
 from services.events.waking import Waking
 
@@ -47,7 +47,7 @@ def create_app(guard: Guard) -> FastAPI:
     app.state.guard = guard
     app.state.expose = partial(expose, service)
     problems.install(app)
-    for module in (events, alarms, rules):
+    for module in (events, alarms, rules, notifications):
         app.include_router(module.router)
     check_declared(app)
     return app

@@ -71,6 +71,8 @@ def active(ask: Ask) -> list[dict[str, Any]]:
 def test_an_alarm_comes_is_acknowledged_and_goes(ask: Ask) -> None:
     send(ask, "T1", 85.0)
     until(lambda: active(ask))
+    counted = ask("/v1/alarms?limit=0")
+    assert (counted["alarms"], counted["matching"], counted["counts"]["active_unacknowledged"]) == ([], 1, 1)
     (alarm,) = active(ask)
     assert (alarm["state"], alarm["text"], alarm["class"]) == ("active_unacknowledged", "T1 is at 85", "alert")
     done = ask(f"/v1/alarms/{alarm['id']}/acknowledge", {"comment": "fan"}, "POST")
@@ -82,7 +84,8 @@ def test_an_alarm_comes_is_acknowledged_and_goes(ask: Ask) -> None:
     assert changes == ["came", "acknowledged", "gone"]
     (came, gone) = ask("/v1/alarms/history?start=now-1h")["pairs"][0]
     assert (came["partner"], gone["partner"]) == (gone["id"], came["id"])
-    (frame,) = ask("/v1/frames?start=now-1h")["frames"]
+    (frame,) = ask("/v1/frames?start=now-1h&key=T1&key=T2")["frames"]
+    assert ask("/v1/frames?start=now-1h&key=T2")["frames"] == []
     note = ask(f"/v1/frames/{frame['id']}/annotations", {"text": "fan stood still"}, "POST")
     assert ask("/v1/frames?start=now-1h")["frames"][0]["annotations"] == [note]
     assert ask("/v1/alarms/statistics?start=now-1h")["performance"]["alarms"] == 1
@@ -169,6 +172,34 @@ def test_a_recalculation_takes_late_samples_in_and_keeps_what_was_written(ask: A
     assert (mended["id"], mended["duration_s"]) == (frame["id"], 20.0)
     assert [note["text"] for note in mended["annotations"]] == ["looked at"]
     assert ask("/v1/rules")["status"]["late"] == 1
+
+
+def test_what_cannot_be_told_is_kept_tried_again_and_dropped(data: Path) -> None:
+    (data / "forebay.toml").write_text(
+        CONFIG
+        + """
+[[notify]]
+name = "hook"
+kind = "webhook"
+url = "http://127.0.0.1:9/nobody"
+group_wait = "0s"
+group_interval = "0s"
+retry_first = "10ms"
+give_up_after = "1ms"
+"""
+    )
+    with running_service(data) as service:
+        ask = asking(service.url)
+        send(ask, "T1", 85.0)
+        until(lambda: ask("/v1/notifications/failed")["failed"])
+        (failed,) = ask("/v1/notifications/failed?channel=hook")["failed"]
+        assert (failed["notice"]["key"], "refused" in failed["reason"].lower()) == ("T1", True)
+        assert ask("/v1/notifications")["channels"][0]["failed"] == 1
+        ask(f"/v1/notifications/failed/{failed['id']}/retry", {}, "POST")
+        until(lambda: [new["id"] for new in ask("/v1/notifications/failed")["failed"]] not in ([], [failed["id"]]))
+        (again,) = ask("/v1/notifications/failed")["failed"]
+        ask(f"/v1/notifications/failed/{again['id']}", method="DELETE")
+        assert ask("/v1/notifications/failed")["failed"] == []
 
 
 def test_rules_and_alarms_are_counted(data: Path) -> None:
