@@ -41,12 +41,16 @@ alarm = "warning"
 
 @pytest.fixture
 def data(tmp_path: Path, kafka: Any) -> Path:
+    from archiver.testing.kafka import PASSWORD, USER  # it needs the client of Kafka
+
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "rules.toml").write_text(RULES)
     name = f"{tmp_path.name}-{time.time_ns()}"
     (folder / "forebay.toml").write_text(
-        f'[journal]\nkind = "kafka"\nservers = "{kafka.servers}"\ntopic = "{name}"\nreplication = 1\n'
+        f'[journal]\nkind = "kafka"\nservers = "127.0.0.1:{kafka.port_with_password}"\n'
+        f'topic = "{name}"\nreplication = 1\n[journal.client]\n"security.protocol" = "SASL_PLAINTEXT"\n'
+        f'"sasl.mechanism" = "PLAIN"\n"sasl.username" = "{USER}"\n"sasl.password" = "{PASSWORD}"\n'
         f'[events]\nrules = ["rules.toml"]\ntopic = "{name}-events"\n'
     )
     return folder

@@ -12,6 +12,7 @@ from faust.types import TP
 
 from analytics.events.engine import Program
 from services.events.faust import checkpoint
+from services.events.faust.credentials import credentials_of
 from services.events.faust.evaluating import Evaluating
 from services.events.faust.kafka import Table, table_of, transport_of
 from services.events.faust.options import WorkerOptions
@@ -99,6 +100,7 @@ def _app(options: WorkerOptions, data: Path) -> faust.App:
     return faust.App(
         options.events,
         broker=[f"kafka://{server.strip()}" for server in options.servers.split(",")],
+        broker_credentials=credentials_of(options.client),
         store="memory://",
         Table=Table,
         datadir=data,

@@ -12,7 +12,9 @@ import faust
 from analytics.events.rules.loading import load
 from analytics.events.rules.programs import program_of
 from archiver.config import Settings
+from archiver.model import ConfigurationError
 from services.events.faust.app import Worker
+from services.events.faust.credentials import unknown
 from services.events.faust.metrics import serve
 from services.events.faust.options import worker_options
 from services.events.faust.topics import prepare
@@ -36,6 +38,9 @@ def run(settings: Settings, metrics_host: str, metrics_port: int | None) -> None
         The brokers do not answer.
     """
     options = worker_options(settings)
+    if names := unknown(options.client):
+        fix = "workers know nothing of it: take it out, or let the rules run in the process of the archive"
+        raise ConfigurationError([f"journal.client.{name}: {fix}" for name in names])
     programs = [program_of(rule) for path in settings.events.rules for rule in load(path) if rule.enabled]
     sizes = prepare(options)
     with tempfile.TemporaryDirectory() as directory:
