@@ -88,10 +88,12 @@ class Desk:
         found = self._service.store.events(interval, rules, None if self._restricted else limit)
         return [event for event in found if self.sees(event.rule, event.key)][:limit]
 
-    def frames(self, interval: Interval, rule: str, limit: int) -> list[tuple[Frame, Sequence[Annotation]]]:
+    def frames(
+        self, interval: Interval, rule: str, keys: Sequence[str], limit: int
+    ) -> list[tuple[Frame, Sequence[Annotation]]]:
         """Return the frames that an interval meets, with what was written about each."""
         store = self._service.store
-        found = store.frames(interval, rule, None if self._restricted else limit)
+        found = store.frames(interval, rule, keys, None if self._restricted else limit)
         seen = [frame for frame in found if self.sees(frame.rule, frame.key)][:limit]
         return [(frame, store.annotations(frame)) for frame in seen]
 

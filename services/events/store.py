@@ -158,11 +158,15 @@ class EventStore:
         """Return the number of the newest transition, 0 when there is none."""
         return int(self._rows("SELECT coalesce(max(number), 0) FROM transition")[0][0])
 
-    def frames(self, interval: Interval = ALWAYS, rule: str = "", limit: int | None = None) -> Sequence[Frame]:
-        """Return the frames of a rule, or of any, that an interval meets, by when they opened."""
+    def frames(
+        self, interval: Interval = ALWAYS, rule: str = "", keys: Sequence[str] = (), limit: int | None = None
+    ) -> Sequence[Frame]:
+        """Return the frames of a rule and of keys, or of any, that an interval meets, by when they opened."""
         clause, given = "opened < ? AND (closed IS NULL OR closed > ? OR opened = ?)", _span(interval)
         if rule:
             clause, given = f"{clause} AND rule = ?", (*given, rule)
+        if keys:
+            clause, given = f"{clause} AND key IN (SELECT value FROM json_each(?))", (*given, json.dumps(list(keys)))
         rows = self._rows(f"{_FRAME} WHERE {clause} ORDER BY opened, rule, key{_first(limit)}", *given)
         return [_frame(*row) for row in rows]
 

@@ -68,10 +68,11 @@ def list_frames(
     start: Start,
     end: End = "now",
     rule: Annotated[str, Parameter(description="only of this rule")] = "",
+    key: Annotated[list[str] | None, Parameter(description="only of this element or device; repeatable")] = None,
     limit: Most = 1000,
 ) -> dict[str, Any]:
     """Return the spans of time in which something held that an interval meets, with what was written about them."""
-    found = desk.frames(interval_of(start, end), rule, limit)
+    found = desk.frames(interval_of(start, end), rule, key or (), limit)
     return {"frames": [{**frame.to_row(), "annotations": [note.to_row() for note in notes]} for frame, notes in found]}
 
 

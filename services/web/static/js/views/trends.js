@@ -1,5 +1,6 @@
 // Trends: elements over time, live or back then; all of what is shown is in the address.
 
+import { AlarmOverlay } from "../alarms/overlay.js";
 import { askJson, askRows, isAborted, live, Problem, wordsOf } from "../api.js";
 import { make, whenQuiet } from "../dom.js";
 import { pan, zoom } from "../gestures.js";
@@ -60,8 +61,14 @@ class Trends {
     this.series = new Series(() => this.update());
     this.plot = new Plot(this.place, this.series, {
       moved: (from, to) => this.setRange(within(from, to)),
-      pointed: (time) => this.values.point(time),
+      pointed: (time) => {
+        this.values.point(time);
+        this.alarms.point(time);
+      },
     });
+    this.alarms = new AlarmOverlay(this.plot, () => this.readable.map(({ name }) => name));
+    this.follow.after(this.alarms.button);
+    this.said.after(this.alarms.list);
     this.values = new Values(this.table, this.series, { removed: (name) => this.remove(name) });
     this.onKey = (event) => this.key(event);
     this.onZone = () => this.update();
@@ -82,6 +89,7 @@ class Trends {
     this.counting?.abort();
     this.watch?.abort();
     this.series.close();
+    this.alarms.close();
     this.plot.close();
     this.control.close();
   }
@@ -198,6 +206,7 @@ class Trends {
     this.plot.look(from, to);
     this.want();
     this.values.look(to);
+    this.alarms.look();
     this.statistics();
     this.remember();
     this.update();
