@@ -186,8 +186,8 @@ class EventSettings(Table):
     topic: str = Field(
         "",
         pattern=r"^[a-zA-Z0-9._-]{0,200}$",
-        description="of the events of `forebay events worker`, on the brokers of the journal, which has to be on Kafka; "
-        "left out: the rules run in this process",
+        description="of the events of `forebay events worker`, on the brokers of the journal, which has to be on "
+        "Kafka; left out: the rules run in this process",
     )
 
 

@@ -107,26 +107,26 @@ def create_app(
 
 def _lifespan(
     archive: Archive, budget: BodyBudget, traces: Traces | None, parts: Sequence[FastAPI]
-) -> Callable[[FastAPI], AbstractAsyncContextManager[dict[str, Any]]]:
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """Return what starts and stops what works by itself, that of the mounted services too.
 
-    What a mounted service yields in its own `lifespan` is in the state of every request.
+    What a mounted service yields in its own `lifespan` is in the state of the application.
     """
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if traces is not None:
             traces.start()
         app.state.ingest = Ingest(archive, budget)
         app.state.live = Live(archive)
         app.state.jobs = Jobs(archive.directory / "jobs")
         async with AsyncExitStack() as stack:
-            state: dict[str, Any] = {}
             for part in parts:
                 begun: AbstractAsyncContextManager[Any] = part.router.lifespan_context(part)
-                state |= await stack.enter_async_context(begun) or {}
+                for name, value in (await stack.enter_async_context(begun) or {}).items():
+                    setattr(app.state, name, value)
             app.state.started = True
-            yield state
+            yield
         app.state.jobs.close()
         app.state.live.close()
         app.state.ingest.close()

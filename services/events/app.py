@@ -38,12 +38,13 @@ def create_app(guard: Guard) -> FastAPI:
         waking = Waking()
         app.state.stop = waking.stop  # what watches alarms ends before the service does
         await run_in_threadpool(service.start, waking)
+        app.state.events = service
         try:
             yield {"events": service}
         finally:
             await run_in_threadpool(service.close)
 
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan, responses=problems.DOCS)
     app.state.guard = guard
     app.state.expose = partial(expose, service)
     problems.install(app)

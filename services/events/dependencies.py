@@ -13,7 +13,7 @@ from services.events.service import EventService
 
 def service_of(request: Request) -> EventService:
     """Return what watches the samples."""
-    service: EventService = request.state.events
+    service: EventService = request.app.state.events
     return service
 
 

@@ -370,3 +370,32 @@ def test_what_others_append_is_archived_and_trimmed(kafka: Any, topic: str, tmp_
         assert [time for batch in found for time in batch.source_time.tolist()] == list(range(200))
         assert archive.latest(["a"]).source_time.tolist() == [199]
         assert archive.journal.state().entries == 0
+
+
+@pytest.mark.parametrize("seen_first", [False, True], ids=["told-first", "seen-first"])
+def test_a_batch_of_which_the_brokers_do_not_say_where_it_lies(
+    open_journal: Open, monkeypatch: pytest.MonkeyPatch, seen_first: bool
+) -> None:
+    # so it is after a retry of what they had stored, when the answer to the first try was lost
+    journal = open_journal()
+    send, told = journal._send, threading.Event()
+
+    class Nowhere:
+        def offset(self) -> None:
+            return None
+
+    def send_so(payload: bytes, headers: Any, tell: Callable[..., None]) -> None:
+        def late(error: Any, message: Any) -> None:
+            if seen_first:
+                until(lambda: journal.state().rows)
+            tell(error, Nowhere())
+            told.set()
+
+        send(payload, headers, late)
+
+    monkeypatch.setattr(journal, "_send", send_so)
+    batch = numbered(0)
+    future = journal.append(batch)
+    assert told.wait(SOON_S)
+    assert future.result(SOON_S) == journal.state().last
+    assert journal.read(journal.state().first - 1, 1000)[0].batch.num_rows == len(batch)

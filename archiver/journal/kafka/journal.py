@@ -73,6 +73,7 @@ class KafkaJournal:
         self._accounts_after = 0
         self._sent = Mark(0, 0, 0, 0, 0, 0)
         self._unsettled: dict[int, Future[int]] = {}
+        self._unplaced: dict[int, Future[int]] = {}  # by receive time
         self._queued = 0
         self._heard = 0.0  # when the brokers said something last, or had the first thing to say
         self._queued_bytes = 0
@@ -128,6 +129,9 @@ class KafkaJournal:
             thread.join()
         self._threads.clear()
         self._settle(list(self._unsettled))  # the brokers have them, and the consumer was cut off from those
+        for future in self._unplaced.values():  # and these; but where, nobody will see any more
+            future.set_exception(BackpressureError("the archive is shutting down", _RETRY_S))
+        self._unplaced.clear()
         self._recent.clear()
         self._partition.close()
         self._cluster.close()
@@ -190,7 +194,7 @@ class KafkaJournal:
                 return future
             mark = self._sent.then(batch.num_rows, size, received, received if batch.num_rows else 0)
             try:
-                self._send(payload, headers_of(mark, account), partial(self._delivered, future, size))
+                self._send(payload, headers_of(mark, account), partial(self._delivered, future, size, received))
             except (BufferError, KafkaException) as exc:
                 future.set_exception(self._refusal(exc))
                 return future
@@ -204,13 +208,11 @@ class KafkaJournal:
         topic, partition = self.options.topic, self.options.partition
         self._producer.produce(topic, payload, partition=partition, headers=headers, on_delivery=delivered)
 
-    def _delivered(self, future: Future[int], size: int, error: Any, message: Any) -> None:
+    def _delivered(self, future: Future[int], size: int, received: int, error: Any, message: Any) -> None:
         """Take what the brokers said of a batch."""
         with self._settling:
             if error is None:
-                self._unsettled[message.offset()] = future
-                if message.offset() <= self._state.last:
-                    self._settle([message.offset()])
+                self._placed(future, received, message.offset())
             else:
                 future.set_exception(self._refusal(KafkaException(error)))
         with self._condition:
@@ -219,6 +221,25 @@ class KafkaJournal:
             self._queued -= 1
             self._queued_bytes -= size
             self._condition.notify_all()
+
+    def _placed(self, future: Future[int], received: int, offset: int | None) -> None:
+        """Tell who waits where a batch lies, as soon as it was seen there.
+
+        The brokers do not say where when they had it before, and the client sent it again: its receive time tells.
+        """
+        offset = self._seen_at(received) if offset is None else offset
+        if offset is None:
+            self._unplaced[received] = future
+            return
+        self._unsettled[offset] = future
+        if offset <= self._state.last:
+            self._settle([offset])
+
+    def _seen_at(self, received: int) -> int | None:
+        """Return the offset of the newest entry of a receive time, None when none was seen."""
+        with self._condition:
+            back = next((back for back, mark in enumerate(reversed(self._known)) if mark.received == received), None)
+            return None if back is None else self._state.last - back
 
     def _settle(self, offsets: list[int]) -> None:
         """Tell who waits that these are durable, in their order."""
@@ -325,9 +346,10 @@ class KafkaJournal:
         _LOG.error("the journal cannot be followed any more: %s", exc)
         with self._settling, self._condition:
             self._broken = exc
-            for future in self._unsettled.values():
+            for future in (*self._unsettled.values(), *self._unplaced.values()):
                 future.set_exception(BackpressureError(str(exc), _RETRY_S))
             self._unsettled.clear()
+            self._unplaced.clear()
 
     def _note(self, messages: list[Any]) -> None:
         seen = [(mark_of(message), entry_of(message), account_of(message)) for message in messages]
@@ -353,7 +375,11 @@ class KafkaJournal:
             if not self._queued and max(self._unsettled, default=0) <= self._state.last:
                 self._sent = end  # all that was sent was seen: with what others appended, without what was refused
             self._condition.notify_all()
-        self._settle([entry.offset for _, entry, _ in seen])
+        with self._settling:
+            for mark, entry, _ in seen:
+                if (future := self._unplaced.pop(mark.received, None)) is not None:
+                    self._unsettled[entry.offset] = future
+            self._settle([entry.offset for _, entry, _ in seen])
 
     # -- reading --------------------------------------------------------------------------------------
 
