@@ -171,7 +171,9 @@ def test_a_producer_that_lost_track_is_replaced(open_journal: Open) -> None:
     journal.append(numbered(0)).result(SOON_S)
     first, refused = journal._producer, Future()
     journal._queued += 1
-    journal._delivered(refused, 0, KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "as asked for", True), None)
+    journal._delivered(
+        refused, 0, now(), KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "as asked for", True), None
+    )
     assert isinstance(refused.exception(SOON_S), BackpressureError)
     until(lambda: journal._producer is not first)
     assert journal.append(numbered(100)).result(SOON_S) == 2
