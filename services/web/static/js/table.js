@@ -60,12 +60,14 @@ export class Rows {
     this.place(items.length ? [...shown.values()].flatMap(({ nodes }) => nodes) : [emptyRow(none, this.columns)]);
   }
 
-  /** Put nodes in order, and move only those that are not: a node that is moved loses the focus. */
+  /** Put nodes in order, and move only those that are not: a node that is moved loses the focus, and is given it back. */
   place(nodes) {
     const wanted = new Set(nodes);
+    const focused = this.body.contains(document.activeElement) ? document.activeElement : null;
     for (const node of [...this.body.children]) if (!wanted.has(node)) node.remove();
     nodes.forEach((node, index) => {
       if (this.body.children[index] !== node) this.body.insertBefore(node, this.body.children[index] ?? null);
     });
+    if (focused?.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
   }
 }
