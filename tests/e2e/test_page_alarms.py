@@ -99,7 +99,7 @@ def test_what_comes_is_seen_without_asking_and_acknowledged_with_the_keyboard(op
     page.keyboard.press("ArrowDown")
     page.keyboard.press("a")
     row(page, "OXYGEN1").locator("[data-label=State]", has_text="active, acknowledged").wait_for()
-    page.locator("#alarms > tr[data-alarm]").first.get_by_text("T1 is at 85").wait_for()  # it is the most urgent one now
+    page.locator("#alarms > tr[data-alarm]").first.get_by_text("T1 is at 85").wait_for()  # more urgent now
     page.keyboard.press("a")  # the next one has the focus, also when it was put in another place
     page.locator("#alarm-badge").wait_for(state="hidden")
     assert {alarm["state"] for alarm in alarms(url)} == {"active_acknowledged"}
