@@ -122,7 +122,7 @@ class Asking:
             answer = execute(
                 named, readers, known=known, limits=limits, hint=self._hint, lease=lease, states=self._states
             )
-        except BaseException:
+        except BaseException:  # also when it is interrupted: the caller has one query less on the way
             if lease is not None:
                 lease.close()
             raise

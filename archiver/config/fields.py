@@ -40,3 +40,8 @@ Duration = Annotated[
 
 LongerDuration = Annotated[Duration, AfterValidator(_some_time)]
 """A duration of more than nothing."""
+
+
+def lasting(default: str, description: str) -> Any:
+    """Return a field that holds a duration, with a default as it is written in the file."""
+    return Field(default, description=description)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from archiver.config.fields import Duration, LongerDuration, Table
+from archiver.config.fields import Duration, LongerDuration, Table, lasting
 from archiver.config.plugins import Pattern, PluginSettings
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -82,6 +82,6 @@ class NotifySettings(PluginSettings):
     send_resolved: bool = Field(True, description="tell that an alarm has gone")
     send_actions: bool = Field(True, description="tell that somebody acknowledged or shelved an alarm")
     quiet_hours: tuple[QuietHours, ...] = ()
-    retry_first: LongerDuration = Field("1s", description="wait before the first retry; it doubles each time")  # type: ignore[assignment]
-    retry_longest: LongerDuration = Field("5m", description="longest wait before a retry")  # type: ignore[assignment]
-    give_up_after: LongerDuration = Field("7d", description="age at which what cannot be sent is set aside as failed")  # type: ignore[assignment]
+    retry_first: LongerDuration = lasting("1s", "wait before the first retry; it doubles each time")
+    retry_longest: LongerDuration = lasting("5m", "longest wait before a retry")
+    give_up_after: LongerDuration = lasting("7d", "age at which what cannot be sent is set aside as failed")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from archiver.config.fields import Duration, LongerDuration, Table
+from archiver.config.fields import Duration, LongerDuration, Table, lasting
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 """Signatures with a private key; ``none`` and those with a shared secret cannot be configured."""
@@ -52,8 +52,8 @@ class OidcSettings(Table):
         description="the issuer's public keys: a file, or the address that its discovery document calls `jwks_uri`"
     )
     algorithms: tuple[Algorithm, ...] = Field(("RS256",), min_length=1, description="signatures that count")
-    leeway: Duration = Field("30s", description="how far the issuer's clock may be off")  # type: ignore[assignment]
-    refresh: LongerDuration = Field("1h", description="age at which keys are fetched again; an unknown one is, sooner")  # type: ignore[assignment]
+    leeway: Duration = lasting("30s", "how far the issuer's clock may be off")
+    refresh: LongerDuration = lasting("1h", "age at which keys are fetched again; an unknown one is, sooner")
     name_claim: str = Field("sub", description="who it is, for the audit log")
     roles_claim: str = Field("roles", description="which roles; a dot leads into an object: realm_access.roles")
     roles: Mapping[str, RoleName] = Field(

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from archiver.config.fields import Duration as Duration
 from archiver.config.fields import LongerDuration as LongerDuration
-from archiver.config.fields import Table
+from archiver.config.fields import Table, lasting
 from archiver.config.notifying import NotifySettings
 from archiver.config.plugins import NAME as NAME
 from archiver.config.plugins import Pattern
@@ -43,8 +43,8 @@ class SmoothingSettings(Table):
 
     kind: SmoothingKind = Field(SmoothingKind.NONE, description="the rule; AND and OR join what is *discarded*")
     tolerance: float = Field(0.0, ge=0, description="in the element's unit; percent for the relative kinds")
-    min_interval: Duration = Field("0s", description="shortest time between two samples, for the kinds with time")  # type: ignore[assignment]
-    heartbeat: Duration = Field("0s", description="longest silence; 0s is never")  # type: ignore[assignment]
+    min_interval: Duration = lasting("0s", "shortest time between two samples, for the kinds with time")
+    heartbeat: Duration = lasting("0s", "longest silence; 0s is never")
     status_mask: int = Field(ALL_BITS, ge=0, le=ALL_BITS, description="status bits whose change is always stored")
 
     @model_validator(mode="after")
@@ -68,8 +68,8 @@ class GroupSettings(Table):
     exclude: tuple[Pattern, ...] = Field((), description="patterns of what does not belong to it after all")
     backends: tuple[str, ...] = Field(min_length=1, description="names of the backends that store it")
     smoothing: SmoothingSettings = Field(default_factory=SmoothingSettings)
-    retention: Duration = Field("0s", description="how long samples are kept; 0s keeps for ever")  # type: ignore[assignment]
-    segment: LongerDuration = Field("1d", description="the unit of dropping and exporting")  # type: ignore[assignment]
+    retention: Duration = lasting("0s", "how long samples are kept; 0s keeps for ever")
+    segment: LongerDuration = lasting("1d", "the unit of dropping and exporting")
     known_only: bool = Field(False, description="reject elements that were never described")
     audit_reads: bool = Field(False, description="note in the audit log who reads its elements")
 
@@ -91,9 +91,9 @@ class LaneSettings(Table):
     """How a lane writes to its backend."""
 
     flush_rows: int = Field(1_000_000, ge=1, description="samples that make a write")
-    flush_interval: Duration = Field("5s", description="longest wait before a write")  # type: ignore[assignment]
-    retry_first: LongerDuration = Field("200ms", description="wait before the first retry; it doubles each time")  # type: ignore[assignment]
-    retry_longest: LongerDuration = Field("30s", description="longest wait before a retry")  # type: ignore[assignment]
+    flush_interval: Duration = lasting("5s", "longest wait before a write")
+    retry_first: LongerDuration = lasting("200ms", "wait before the first retry; it doubles each time")
+    retry_longest: LongerDuration = lasting("30s", "longest wait before a retry")
 
 
 class BackendSettings(PluginSettings):
@@ -117,7 +117,7 @@ class JournalSettings(BaseModel):
 class IntakeSettings(Table):
     """What the intake refuses, and how long it lets a source wait."""
 
-    future: Duration = Field("1h", description="how far ahead of the clock a source time may be")  # type: ignore[assignment]
+    future: Duration = lasting("1h", "how far ahead of the clock a source time may be")
 
 
 class QuerySettings(Table):
@@ -125,12 +125,11 @@ class QuerySettings(Table):
 
     max_elements: int = Field(0, ge=0, description="of one request; 0 is no limit")
     max_rows: int = Field(0, ge=0, description="of one answer; 0 is no limit")
-    max_time: Duration = Field("0s", description="spent on one answer; 0s is no limit")  # type: ignore[assignment]
+    max_time: Duration = lasting("0s", "spent on one answer; 0s is no limit")
     caller_queries: int = Field(0, ge=0, description="answers that one caller reads at the same time; 0 is no limit")
     caller_rows_per_minute: int = Field(0, ge=0, description="of all answers of one caller; 0 is no limit")
-    hedge_after: LongerDuration = Field(
-        "1s",  # type: ignore[assignment]
-        description="shortest wait for a first batch before another backend is asked as well",
+    hedge_after: LongerDuration = lasting(
+        "1s", "shortest wait for a first batch before another backend is asked as well"
     )
 
 
@@ -199,7 +198,7 @@ class AlarmClassSettings(Table):
     acknowledgement: Literal["none", "came", "came_and_gone", "latched"] = Field(
         "came", description="what an operator owes it; latched: an acknowledgement and a reset"
     )
-    longest_shelving: Duration = Field("8h", description="how long it may be shelved at once; 0s is never")  # type: ignore[assignment]
+    longest_shelving: Duration = lasting("8h", "how long it may be shelved at once; 0s is never")
 
 
 class Settings(Table):

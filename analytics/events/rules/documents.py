@@ -6,14 +6,14 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from analytics.events.event import CAME, GONE, HAPPENED, SUPPRESSED, UNSUPPRESSED
 from analytics.events.matching import Pattern
-from archiver.config.fields import Duration, LongerDuration, Table
+from archiver.config.fields import Duration, LongerDuration, Table, lasting
 from archiver.config.plugins import NAME
 from archiver.model import InvalidInputError
 
@@ -108,8 +108,8 @@ class Rule(Table):
 class Latching(Rule):
     """A rule whose condition comes and goes."""
 
-    on_delay: Duration = Field("0s", description="how long it must hold before it came")  # type: ignore[assignment]
-    off_delay: Duration = Field("0s", description="how long it must not hold before it is gone")  # type: ignore[assignment]
+    on_delay: Duration = lasting("0s", "how long it must hold before it came")
+    off_delay: Duration = lasting("0s", "how long it must not hold before it is gone")
 
 
 class Banded(Latching):
@@ -153,7 +153,7 @@ class Rate(Latching):
     kind: Literal["rate"]
     rises: float | None = Field(None, gt=0, allow_inf_nan=False, description="by more than this in a second")
     falls: float | None = Field(None, gt=0, allow_inf_nan=False, description="by more than this in a second")
-    over: Duration = Field("0s", description="looked back so far; 0s: from sample to sample")  # type: ignore[assignment]
+    over: Duration = lasting("0s", "looked back so far; 0s: from sample to sample")
 
     @model_validator(mode="after")
     def _has_a_limit(self) -> Self:
@@ -292,7 +292,7 @@ class Transition(Table):
     source: str = Field(alias="from", description="state, or * for any")
     target: str = Field(alias="to")
     when: Expression | None = Field(None, description="left out: by time alone")
-    after: Duration = Field("0s", description="how long it was in the state, at least")  # type: ignore[assignment]
+    after: Duration = lasting("0s", "how long it was in the state, at least")
 
     @model_validator(mode="after")
     def _happens(self) -> Self:
@@ -334,7 +334,7 @@ class FirstOut(Latching):
 
 
 KINDS: dict[str, type[Rule]] = {
-    model.model_fields["kind"].annotation.__args__[0]: model  # type: ignore[union-attr]
+    get_args(model.model_fields["kind"].annotation)[0]: model
     for model in (
         *(Threshold, Condition, Rate, Deviation, Vote, Stale, Unchanged),
         *(Absence, Sequence, Count, Aggregate, States, FirstOut),

@@ -176,7 +176,7 @@ class KafkaBackend(PassingOn):
                 self._produce(producer, self._positions, json.dumps({"offset": position.offset}).encode(), key, 0)
         except KafkaException as exc:
             raise self._error(exc.args[0], self._give_up(producer)) from exc
-        except BaseException:
+        except BaseException:  # also when it is interrupted: no transaction stays open
             self._give_up(producer)
             raise
         self._commit(producer)

@@ -247,7 +247,7 @@ class SqlBackend:
                 yield connection
                 with self._translated(doing):
                     connection.commit()
-            except BaseException:
+            except BaseException:  # also when it is interrupted: nobody knows what the connection was at
                 self._writer.forget()
                 self._dialect.discard()
                 connection.invalidate()
@@ -263,7 +263,7 @@ class SqlBackend:
         with self._translated(doing), self._engine().connect() as connection:
             try:
                 yield connection
-            except BaseException:
+            except BaseException:  # as above; a reader may also be closed in the middle
                 connection.invalidate()
                 raise
 

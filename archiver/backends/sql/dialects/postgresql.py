@@ -224,12 +224,12 @@ class PostgresqlDialect:
                 with connection.cursor() as cursor:
                     for statement in _PLANNING:
                         cursor.execute(statement)
-            except BaseException:
+            except BaseException:  # also when it is interrupted: nobody else would close it
                 connection.close()
                 raise
         try:
             yield connection
-        except BaseException:
+        except BaseException:  # also when a reader is closed in the middle of a result
             connection.close()
             raise
         with self._idle_lock:
