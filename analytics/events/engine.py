@@ -178,11 +178,6 @@ class Engine:
             events += found
         return State(rules), sorted(events, key=lambda event: event.order)
 
-    def keys(self, rule: str) -> list[str]:
-        """Return the instances of a rule that came up by now."""
-        number = [program.name for program in self.programs].index(rule)
-        return list(self._places[number].keys)
-
     def wants(self, element: str) -> bool:
         """Return whether a rule looks at an element."""
         if element.startswith(ELEMENT_PREFIX):

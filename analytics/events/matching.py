@@ -7,7 +7,7 @@ What is captured names the instance; inputs of one rule that capture the same be
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -70,11 +70,6 @@ class Pattern:
         """Names of the captures, sorted."""
         return tuple(sorted(self._compiled.groupindex))
 
-    @property
-    def has_wildcards(self) -> bool:
-        """Whether elements of other names than the text may match."""
-        return any(character in self.text for character in "*?{")
-
     def match(self, element: str) -> dict[str, str] | None:
         """Return what is captured from the name of an element; None where it does not match."""
         found = self._compiled.fullmatch(element)
@@ -127,7 +122,3 @@ class Inputs:
                 key = None if self.captures else ""
             found[place, key] = None
         return list(found)
-
-    def fixed(self) -> Iterable[tuple[int, str]]:
-        """Yield the elements that are named in full, with the number of their input."""
-        return ((place, pattern.text) for place, pattern in self._patterns if not pattern.has_wildcards)

@@ -13,7 +13,7 @@ import psutil
 import pyarrow as pa
 from pydantic import ConfigDict, Field
 
-from archiver.config.settings import LongerDuration
+from archiver.config.fields import LongerDuration, lasting
 from archiver.model import Kind, SampleBatch, Status
 from archiver.model.time import now
 from archiver.ports import Options, Push
@@ -28,7 +28,7 @@ class HostOptions(Options):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
-    interval: LongerDuration = Field("5s", description="time between two samples of a metric")  # type: ignore[assignment]
+    interval: LongerDuration = lasting("5s", "time between two samples of a metric")
     prefix: str = Field("", description="begin of all names; host/<hostname>: when left out")
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pyarrow as pa
 from pydantic import ConfigDict, Field
 
-from archiver.config.settings import LongerDuration
+from archiver.config.fields import LongerDuration, lasting
 from archiver.model import Metadata, SampleBatch
 from archiver.model.kind import VALUE_KINDS
 from archiver.model.time import now
@@ -21,7 +21,7 @@ class SimulatorOptions(Options):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
-    interval: LongerDuration = Field("1s", description="time between two samples")  # type: ignore[assignment]
+    interval: LongerDuration = lasting("1s", "time between two samples")
     prefix: str = Field("plant:", description="begin of all names")
     seed: int = Field(0, description="the same seed gives the same plant, value by value")
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from typing import Any
 from archiver.testing.network import free_ports
 from archiver.testing.patience import SOON_S
 from archiver.testing.postgresql import UnavailableError
+from archiver.testing.process import LocalServer
 
 _ROUTES = """
 route: {receiver: hook, group_wait: 100ms, group_interval: 1s, repeat_interval: 1h}
@@ -24,7 +23,7 @@ receivers: [{name: hook, webhook_configs: [{url: "%s"}]}]
 """
 
 
-class AlertmanagerServer:
+class AlertmanagerServer(LocalServer):
     """An Alertmanager on a free port of 127.0.0.1, alone.
 
     Parameters
@@ -37,10 +36,11 @@ class AlertmanagerServer:
         Where it sends what it notifies of.
     """
 
+    name = "Alertmanager"
+
     def __init__(self, program: str, directory: Path, hook: str) -> None:
+        super().__init__(directory)
         self._program = program
-        self._directory = directory
-        self._process: subprocess.Popen[bytes] | None = None
         (self.port,) = free_ports(1)
         (directory / "alertmanager.yml").write_text(_ROUTES % hook)
 
@@ -49,42 +49,16 @@ class AlertmanagerServer:
         """Where it answers."""
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        """Start, and return when it is ready.
-
-        Raises
-        ------
-        UnavailableError
-            It does not start.
-        """
+    @property
+    def command(self) -> list[str]:
+        """What starts it."""
         flags = {
             "config.file": self._directory / "alertmanager.yml",
             "storage.path": self._directory / "data",
             "web.listen-address": f"127.0.0.1:{self.port}",
             "cluster.listen-address": "",
         }
-        command = [self._program, *(f"--{name}={value}" for name, value in flags.items())]
-        log = self._directory / "log"
-        with log.open("ab") as file:
-            self._process = subprocess.Popen(command, stdout=file, stderr=file)
-        end = time.monotonic() + SOON_S
-        while not self._is_ready():
-            if self._process.poll() is not None or time.monotonic() > end:
-                self.stop()
-                raise UnavailableError(f"Alertmanager does not start: {log.read_text(errors='replace')[-2000:]}")
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        """End it as a power cut would (SIGKILL)."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-
-    def stop(self) -> None:
-        """End it in order; harmless when it does not run."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            self._process.wait(SOON_S)
+        return [self._program, *(f"--{name}={value}" for name, value in flags.items())]
 
     def alerts(self) -> list[dict[str, Any]]:
         """Return the alerts that it holds to be active now."""
@@ -92,7 +66,8 @@ class AlertmanagerServer:
             found: list[dict[str, Any]] = json.load(answer)
         return found
 
-    def _is_ready(self) -> bool:
+    def answers(self) -> bool:
+        """Return whether it is ready."""
         try:
             with urllib.request.urlopen(f"{self.url}/-/ready", timeout=SOON_S) as answer:
                 return bool(answer.status == 200)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -22,6 +20,7 @@ from archiver.testing.harness import PluginHarness
 from archiver.testing.network import free_ports
 from archiver.testing.patience import SOON_S
 from archiver.testing.postgresql import UnavailableError
+from archiver.testing.process import LocalServer
 
 TOKEN = "forebay-test"
 """What tests send to a server that wants a token."""
@@ -35,7 +34,7 @@ _SETTINGS = {
 }
 
 
-class InfluxdbServer:
+class InfluxdbServer(LocalServer):
     """influxd on a free port of 127.0.0.1, with its defaults but for a body of any size, and patience.
 
     Parameters
@@ -48,11 +47,12 @@ class InfluxdbServer:
         More settings, as environment variables.
     """
 
+    name = "influxd"
+
     def __init__(self, program: str, directory: Path, settings: Mapping[str, str] | None = None) -> None:
+        super().__init__(directory)
         self._program = program
-        self._directory = directory
         self._settings = _SETTINGS | dict(settings or {})
-        self._process: subprocess.Popen[bytes] | None = None
         self.port, self._inner_port = free_ports(2)
 
     @property
@@ -83,43 +83,8 @@ class InfluxdbServer:
         shown = subprocess.run([self._program, "version"], capture_output=True, text=True, check=True).stdout
         return next(word for word in shown.replace("~", " ").split() if word.lstrip("v")[:1].isdigit()).lstrip("v")
 
-    def start(self) -> None:
-        """Start, and return when it answers.
-
-        Raises
-        ------
-        UnavailableError
-            It does not start.
-        """
-        environment = {**os.environ, **self.environment}
-        log = self._directory / "log"
-        with log.open("ab") as file:
-            self._process = subprocess.Popen(
-                self.command, env=environment, stdout=file, stderr=file, cwd=self._directory
-            )
-        end = time.monotonic() + SOON_S
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > end:
-                self.stop()
-                raise UnavailableError(f"influxd does not start: {log.read_text(errors='replace')[-2000:]}")
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        """End it as a power cut would (SIGKILL)."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-
-    def stop(self) -> None:
-        """End it in order; harmless when it does not run."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(SOON_S)
-            except subprocess.TimeoutExpired:
-                self.kill()
-
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Return whether it answers."""
         try:
             with urllib.request.urlopen(f"{self.url}/ping", timeout=SOON_S) as answer:
                 return bool(answer.status == 204)

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +17,10 @@ from uuid import uuid4
 from archiver.testing.network import free_ports
 from archiver.testing.patience import SOON_S
 from archiver.testing.postgresql import UnavailableError
+from archiver.testing.process import LocalServer
 
 
-class MosquittoServer:
+class MosquittoServer(LocalServer):
     """A broker on a free port of 127.0.0.1 that keeps in its folder what was published.
 
     Parameters
@@ -33,45 +33,24 @@ class MosquittoServer:
         Further lines of its configuration; without any, everybody may do everything.
     """
 
+    name = "mosquitto"
+
     def __init__(self, program: str, directory: Path, settings: Sequence[str] = ("allow_anonymous true",)) -> None:
+        super().__init__(directory)
         self._program = program
-        self._directory = directory
-        self._process: subprocess.Popen[bytes] | None = None
         (self.port,) = free_ports(1)
         account = [] if os.getuid() else ["user root"]  # it would give its rights away, and its files with them
         lines = [f"listener {self.port} 127.0.0.1", *account, "persistence true", f"persistence_location {directory}/"]
         (directory / "mosquitto.conf").write_text("\n".join([*lines, *settings]) + "\n")
 
-    def start(self) -> None:
-        """Start, and return when it answers.
+    @property
+    def command(self) -> list[str]:
+        """What starts it."""
+        return [self._program, "-c", str(self._directory / "mosquitto.conf")]
 
-        Raises
-        ------
-        UnavailableError
-            It does not start.
-        """
-        log = self._directory / "log"
-        with log.open("ab") as file:
-            command = [self._program, "-c", str(self._directory / "mosquitto.conf")]
-            self._process = subprocess.Popen(command, stdout=file, stderr=file)
-        end = time.monotonic() + SOON_S
-        while not _answers(self.port):
-            if self._process.poll() is not None or time.monotonic() > end:
-                self.stop()
-                raise UnavailableError(f"mosquitto does not start: {log.read_text(errors='replace')[-2000:]}")
-            time.sleep(0.02)
-
-    def kill(self) -> None:
-        """End it as a power cut would (SIGKILL)."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-
-    def stop(self) -> None:
-        """End it in order; harmless when it does not run."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            self._process.wait(SOON_S)
+    def answers(self) -> bool:
+        """Return whether it takes connections."""
+        return _answers(self.port)
 
 
 def _answers(port: int) -> bool:
